@@ -11,6 +11,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { describeVariables, readConfig } from '../src/config/config.ts'
+import { isLong } from '../src/testing/long.ts'
 import { isInstalled } from '../src/testing/programs.ts'
 import { connect, startRolesServer } from '../src/testing/servers/roles-server.ts'
 import { plainNode } from '../src/testing/wiring/cli.ts'
@@ -217,51 +218,56 @@ t.test('api and runner wait for a healthy database and the finished migration', 
 const PSQL = '/usr/lib/postgresql/15/bin/psql'
 const noPsql = isInstalled(PSQL) ? false : 'psql is not installed: apt-get install postgresql-15'
 
-t.test('API and runner log in with no more rights than they need', { skip: noPsql }, async (t) => {
-  const server = await startRolesServer(t)
-  if (!server) throw new Error('there is no embedded Postgres')
-  const owner = await server.createDatabase('postrider')
-  t.match(await runCommand(['migrate', '--roles'], { env: { DATABASE_URL: owner } }), {
-    exitCode: 0,
-  })
-  const { image, command = [], volumes } = service('logins')
-  t.equal(image, service('postgres').image)
-  const file = (volumes[0] ?? '').split(':')[0] ?? ''
-  const [program, ...args] = command.map((word) =>
-    word.replace(/(?<=^--file=).*/, join(root, file)),
+if (isLong)
+  t.test(
+    'API and runner log in with no more rights than they need',
+    { skip: noPsql },
+    async (t) => {
+      const server = await startRolesServer(t)
+      if (!server) throw new Error('there is no embedded Postgres')
+      const owner = await server.createDatabase('postrider')
+      t.match(await runCommand(['migrate', '--roles'], { env: { DATABASE_URL: owner } }), {
+        exitCode: 0,
+      })
+      const { image, command = [], volumes } = service('logins')
+      t.equal(image, service('postgres').image)
+      const file = (volumes[0] ?? '').split(':')[0] ?? ''
+      const [program, ...args] = command.map((word) =>
+        word.replace(/(?<=^--file=).*/, join(root, file)),
+      )
+      t.equal(program, 'psql')
+      const { API_POSTGRES_PASSWORD, RUNNER_POSTGRES_PASSWORD } = environmentOf('logins', SECRETS)
+      const passwords = { API_POSTGRES_PASSWORD, RUNNER_POSTGRES_PASSWORD }
+      const logIn = async (env: object) =>
+        await promisify(execFile)(PSQL, [...args, owner], { env: { ...process.env, ...env } })
+      await logIn(passwords)
+      await logIn({ ...passwords, RUNNER_POSTGRES_PASSWORD: 'changed' })
+      const as = (username: string, password = '') =>
+        connect(t, Object.assign(new URL(owner), { username, password }).href)
+      const roles = [
+        ['my_api', API_POSTGRES_PASSWORD, 'my_runner', 'postrider_api'],
+        ['my_runner', 'changed', 'my_api', 'postrider_runner'],
+      ] as const
+      for (const [name, password, other, group] of roles) {
+        const client = await as(name, password)
+        const { rows } = await client.query(`select pg_has_role('${group}', 'usage') as may`)
+        t.strictSame(rows, [{ may: true }], `${name} has the rights of ${group}`)
+        for (const denied of [
+          'create table postrider.mine (id int)',
+          'create table public.mine (id int)',
+          'create schema mine',
+          'alter table postrider.event add column mine int',
+          'drop table postrider.event',
+          'create role mine',
+          `grant ${group} to ${other}`,
+          `set role ${other}`,
+        ]) {
+          await t.rejects(client.query(denied), { code: '42501' }, `${name}: ${denied}`)
+        }
+      }
+      await t.rejects(as('my_runner', RUNNER_POSTGRES_PASSWORD), { code: '28P01' })
+    },
   )
-  t.equal(program, 'psql')
-  const { API_POSTGRES_PASSWORD, RUNNER_POSTGRES_PASSWORD } = environmentOf('logins', SECRETS)
-  const passwords = { API_POSTGRES_PASSWORD, RUNNER_POSTGRES_PASSWORD }
-  const logIn = async (env: object) =>
-    await promisify(execFile)(PSQL, [...args, owner], { env: { ...process.env, ...env } })
-  await logIn(passwords)
-  await logIn({ ...passwords, RUNNER_POSTGRES_PASSWORD: 'changed' })
-  const as = (username: string, password = '') =>
-    connect(t, Object.assign(new URL(owner), { username, password }).href)
-  const roles = [
-    ['my_api', API_POSTGRES_PASSWORD, 'my_runner', 'postrider_api'],
-    ['my_runner', 'changed', 'my_api', 'postrider_runner'],
-  ] as const
-  for (const [name, password, other, group] of roles) {
-    const client = await as(name, password)
-    const { rows } = await client.query(`select pg_has_role('${group}', 'usage') as may`)
-    t.strictSame(rows, [{ may: true }], `${name} has the rights of ${group}`)
-    for (const denied of [
-      'create table postrider.mine (id int)',
-      'create table public.mine (id int)',
-      'create schema mine',
-      'alter table postrider.event add column mine int',
-      'drop table postrider.event',
-      'create role mine',
-      `grant ${group} to ${other}`,
-      `set role ${other}`,
-    ]) {
-      await t.rejects(client.query(denied), { code: '42501' }, `${name}: ${denied}`)
-    }
-  }
-  await t.rejects(as('my_runner', RUNNER_POSTGRES_PASSWORD), { code: '28P01' })
-})
 
 t.test('runners can be multiplied: no name and no port is taken twice', async (t) => {
   const { container_name: name, ports } = service('runner')

@@ -1,10 +1,11 @@
 /**
  * Tells what a run of tests left out, from tap's raw output: `node scripts/not-run.ts <file>`.
  *
- * Prints nothing when everything has run. In CI nothing may be left out: scripts/ci-totals.ts.
+ * Prints nothing when everything has run. In CI nothing is left out: .ci/run, scripts/ci-totals.ts.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { Parser } from 'tap-parser'
+import { isLong } from '../src/testing/long.ts'
 
 const INSTALL = /apt-get install (?:--\S+ )*(\S+)$/
 
@@ -29,3 +30,6 @@ if (counts.size > 0) {
     console.log(`To run them too: apt-get install --no-install-recommends ${names}`)
   }
 }
+
+if (!isLong)
+  console.log('\nWhat takes long was left out; `LONG_TESTS=1 npm test` runs it, as .ci/run does.')

@@ -8,6 +8,7 @@
  */
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isLong } from '../src/testing/long.ts'
 import { TOGETHER } from '../src/testing/process/together-folder.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -24,10 +25,62 @@ const LONGEST = [
 /** They start the program or servers. */
 const ALONE = /^scripts\/|^src\/system\/(?:runner\/|[^/]+$)/
 const IN_BROWSER = /\.browser\.test\.ts$/
+/**
+ * Only a long run has these: whole processes, for every kind of load, fault, server and client. Of those, a short run has
+ * one each: a running service, an outage of the database, chaos, a failover, hostile settings with PgBouncer, a circuit,
+ * a first run in a browser. What they show of one part, the tests of that part show as well, within their process.
+ */
+const LONG = [
+  'scripts/bench/bench.test.ts',
+  'scripts/hostile/hostile.test.ts',
+  'scripts/package.test.ts',
+  'scripts/repeats/repeats.test.ts',
+  'src/attempts/live.browser.test.ts',
+  'src/deliveries/delivery-page.browser.test.ts',
+  'src/operations/overview.browser.test.ts',
+  'src/portal-links/frames.browser.test.ts',
+  'src/postgres/embedded/embedded-postgres.test.ts',
+  'src/service/few-connections.test.ts',
+  'src/system/api-clients.test.ts',
+  'src/system/api-connections.test.ts',
+  'src/system/api-fairness.test.ts',
+  'src/system/api-log.test.ts',
+  'src/system/api-metrics.test.ts',
+  'src/system/api-redis.test.ts',
+  'src/system/api-stop.test.ts',
+  'src/system/api-streams.test.ts',
+  'src/system/backup.test.ts',
+  'src/system/console/by-hand.browser.test.ts',
+  'src/system/console/widths.browser.test.ts',
+  'src/system/copies.test.ts',
+  'src/system/failover.test.ts',
+  'src/system/http/conflicts.test.ts',
+  'src/system/http/pgbouncer.test.ts',
+  'src/system/http/roles.test.ts',
+  'src/system/http/slow-clients.test.ts',
+  'src/system/replicated-commits.test.ts',
+  'src/system/runner/delete-tenant.test.ts',
+  'src/system/runner/egress.test.ts',
+  'src/system/runner/fan-out.test.ts',
+  'src/system/runner/hanging-events.test.ts',
+  'src/system/runner/hanging-tenant.test.ts',
+  'src/system/runner/long-outage.test.ts',
+  'src/system/runner/overload.test.ts',
+  'src/system/runner/poison.test.ts',
+  'src/system/runner/roles.test.ts',
+  'src/system/runner/small-receiver.test.ts',
+  'src/system/runner/unreadable-secrets.test.ts',
+  'src/system/silent-network.test.ts',
+  'src/system/tracing.test.ts',
+]
 /** Few enough that what is left at the end is never long. */
 const GROUP_MAX = 12
 
-const files = globSync('{src,scripts}/**/*.test.ts', { cwd: root }).sort()
+const all = globSync('{src,scripts}/**/*.test.ts', { cwd: root }).sort()
+const unknown = LONG.filter((file) => !all.includes(file))
+if (unknown.length > 0)
+  throw new Error(`there is no ${unknown.join(', no ')}: scripts/test-groups.ts`)
+const files = isLong ? all : all.filter((file) => !LONG.includes(file))
 const inBrowser = files.filter((file) => IN_BROWSER.test(file))
 const short = files.filter((file) => !ALONE.test(file) && !IN_BROWSER.test(file))
 const groupCount = Math.ceil(short.length / GROUP_MAX)
@@ -53,7 +106,7 @@ function writeGroup(group: readonly string[], n: number): string {
 }
 
 const groups = [
-  ...LONGEST.map((file) => [file]),
+  ...LONGEST.filter((file) => files.includes(file)).map((file) => [file]),
   inBrowser,
   // Those of src/system first, which take the longest.
   ...Array.from({ length: groupCount }, (_, n) => groupOf(n)).reverse(),

@@ -53,11 +53,19 @@ ok 3 - .tap/together/01.test.ts # time=3000ms
 `
 
 /** What a script prints about that run. */
-function told(t: TestLifetime, script: string, output: string): string {
+function told(
+  t: TestLifetime,
+  script: string,
+  output: string,
+  { long = true }: { long?: boolean } = {},
+): string {
   const file = join(createFolder(t), 'run.tap')
   writeFileSync(file, output)
   const [command, args] = plainNode(join(root, 'scripts', script), file)
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    env: { ...processEnvironment(), LONG_TESTS: long ? '1' : '' },
+  })
   if (status !== 0) throw new Error(stderr)
   return stdout
 }
@@ -77,6 +85,15 @@ To run them too: apt-get install --no-install-recommends chromium postgresql
 
 t.test('a run that left nothing out adds nothing', async (t) => {
   t.equal(told(t, 'not-run.ts', OUTPUT.replaceAll(/ # SKIP.*/g, '')), '')
+})
+
+t.test('the last line of a short run says how to have the long one', async (t) => {
+  const output = told(t, 'not-run.ts', OUTPUT, { long: false })
+  t.match(output.trimEnd().split('\n').at(-1), /left out; `LONG_TESTS=1 npm test` runs it/)
+})
+
+t.test('CI runs what takes long as well', async (t) => {
+  t.match(readFileSync(join(root, '.ci/run'), 'utf8'), /^LONG_TESTS=1 npm test /m)
 })
 
 t.test('files are listed by the time they took', async (t) => {

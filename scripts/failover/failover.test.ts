@@ -28,7 +28,7 @@ t.test(
   'a primary that dies loses nothing, whichever way leads to the next',
   { skip },
   async (t) => {
-    const options = { failovers: 1, kinds: 'kill-postmaster', rate: 20, limits: 0 }
+    const options = { failovers: 1, kinds: 'kill-postmaster', rate: 10, limits: 0 }
     const report = await runToReport(t, PROGRAM, options)
     if (!report) return
     t.match(report, {

@@ -170,7 +170,7 @@ const FAULTS: Record<string, { fault: Fault; found: RegExp }> = {
 const names = ATTACKS.map(({ name }) => name)
 /** Of each kind of attack one: by keys, by what is sent, by how it is sent. `npm run test:hostile` carries out all. */
 const QUICK = ['foreign ids', 'addresses', 'smuggling']
-const chosen = process.env['LONG_TESTS'] ? names : QUICK
+const chosen = process.env['ALL_ATTACKS'] ? names : QUICK
 
 /** Most of it is waiting, which it does next to the others. */
 const slow = chosen.includes('slow clients') ? findFault('slow clients', 99) : Promise.resolve([])

@@ -11,9 +11,9 @@ import {
 import type { AttemptResult } from '../sending/outcome.ts'
 import { createWork } from '../testing/data/work.ts'
 import { untilHolds } from '../testing/until.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 const BOUNDS = { maxEvents: 3, maxWaitMs: 3_600_000, maxBytes: 100_000 }
 const CLAIM: BatchStep = { step: 'claim' }

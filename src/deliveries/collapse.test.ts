@@ -3,9 +3,9 @@ import t, { type Test } from 'tap'
 import { findViolations } from '../operations/violations.ts'
 import { createLineSteps } from '../testing/data/lines.ts'
 import { createWork } from '../testing/data/work.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 type Work = Awaited<ReturnType<typeof createWork>>
 const HOUR_MS = 3_600_000

@@ -4,9 +4,9 @@ import { findViolations } from '../operations/violations.ts'
 import { createLineSteps } from '../testing/data/lines.ts'
 import { createWork } from '../testing/data/work.ts'
 import { untilHolds } from '../testing/until.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 type Work = Awaited<ReturnType<typeof createWork>>
 const ORDERED = { ordering: 'key' }

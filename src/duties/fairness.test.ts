@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import { createTenant, type TestTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 const ROUND = -11
 const FRONT = -10

@@ -3,10 +3,10 @@ import { beginDuty } from '../postgres/duty.ts'
 import { createWork } from '../testing/data/work.ts'
 import { captureLog } from '../testing/log-lines.ts'
 import { untilAnswer } from '../testing/until.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 import { applyRetention, startRetention } from './retention.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 const RETENTION_DAYS = 30
 

@@ -4,9 +4,9 @@ import { type Claimed, createClaim } from '../runner/claim.ts'
 import { createFinish, type Finished } from '../runner/finish.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { createTenant, operatorTenant, type TestTenant } from '../testing/data/tenant.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 const DISABLE_AFTER_SECONDS = 5 * 86_400
 const QUIET_SECONDS = DISABLE_AFTER_SECONDS / 4

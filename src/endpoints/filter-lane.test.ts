@@ -2,9 +2,9 @@ import t, { type Test } from 'tap'
 import { startRoutingLater } from '../duties/route-later.ts'
 import { createTenant, type TestTenant } from '../testing/data/tenant.ts'
 import { untilHolds } from '../testing/until.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 const ENDPOINTS = 120
 const MANY = 100_000

@@ -1,12 +1,14 @@
 /** What belongs to the service itself is published by nobody else, whichever way they take (issue 15). */
+
 import t, { type Test } from 'tap'
 import { publish } from '../outbox/outbox.ts'
 import { createPool } from '../postgres/pool.ts'
 import { createWork } from '../testing/data/work.ts'
+import { isLong } from '../testing/long.ts'
 import { connect, createRolesDatabase } from '../testing/servers/roles-server.ts'
 
 t.test('on Postgres 18', (t) => conformance(t))
-t.test('on Postgres 15', (t) => conformance(t, 15))
+if (isLong) t.test('on Postgres 15', (t) => conformance(t, 15))
 
 const OPERATOR = 'postrider:operator'
 const DENIED = '42501'

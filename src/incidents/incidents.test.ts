@@ -3,9 +3,9 @@ import { createFinish } from '../runner/finish.ts'
 import type { AttemptResult } from '../sending/outcome.ts'
 import { operatorTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 /** Every cause, with an answer or a reason that has it. */
 const CAUSES: [cause: string, status: number | null, reason: string | null][] = [

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
 import { createWork } from '../testing/data/work.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 import { findViolations, repair } from './violations.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 function conformance(t: Test, { pool }: TestDatabase) {
   const reconcile = async (olderThan = '5 minutes') => {

@@ -2,6 +2,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { isLong } from '../testing/long.ts'
 import { missing } from '../testing/programs.ts'
 import { PGBOUNCER, startPgBouncer } from '../testing/servers/pgbouncer.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
@@ -53,11 +54,12 @@ async function listen(t: Test, connectionString = url) {
 const publish = 'select postrider.publish($1, $2, $3) as id'
 
 t.test('on Postgres 18', async (t) => conformance(t, { pool, url }))
-t.test('on Postgres 15', async (t) => {
-  const database = await startDebianPostgres(t, 15)
-  if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  return conformance(t, database)
-})
+if (isLong)
+  t.test('on Postgres 15', async (t) => {
+    const database = await startDebianPostgres(t, 15)
+    if (!database) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+    return conformance(t, database)
+  })
 
 async function conformance(t: Test, { pool, url }: Pick<TestDatabase, 'pool' | 'url'>) {
   const tenant = await createTenant(pool)
@@ -316,61 +318,64 @@ t.test('a long transaction that published keeps no runner from being woken', asy
   t.equal(await runner.stop(), 0)
 })
 
-t.test(
-  'when the runner that has the bell is killed, stopped or loses its session, it is taken again',
-  async (t) => {
-    const { receiver, tenant } = await bundle(t)
-    const first = await startRunner(t)
-    await untilHolds(pool, BELL_HELD)
-    const second = await startRunner(t)
-    let sent = 0
-    const delivers = async () => {
+if (isLong)
+  t.test(
+    'when the runner that has the bell is killed, stopped or loses its session, it is taken again',
+    async (t) => {
+      const { receiver, tenant } = await bundle(t)
+      const first = await startRunner(t)
       await untilHolds(pool, BELL_HELD)
-      await tenant.publish()
-      sent += 1
-      await receiver.received(sent)
-    }
-    await delivers()
-    await pool.query(
-      `select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.classid = 1886352244
+      const second = await startRunner(t)
+      let sent = 0
+      const delivers = async () => {
+        await untilHolds(pool, BELL_HELD)
+        await tenant.publish()
+        sent += 1
+        await receiver.received(sent)
+      }
+      await delivers()
+      await pool.query(
+        `select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.classid = 1886352244
        and l.objid = 1 and l.database = (select oid from pg_database where datname = current_database())`,
-    )
-    await delivers()
-    first.signal('SIGKILL')
-    await first.ended
-    await delivers()
-    const third = await startRunner(t)
-    t.equal(await second.stop(), 0)
-    await delivers()
-    t.equal(await third.stop(), 0)
-    await untilHolds(pool, BELL_FREE)
-  },
-)
+      )
+      await delivers()
+      first.signal('SIGKILL')
+      await first.ended
+      await delivers()
+      const third = await startRunner(t)
+      t.equal(await second.stop(), 0)
+      await delivers()
+      t.equal(await third.stop(), 0)
+      await untilHolds(pool, BELL_FREE)
+    },
+  )
 
-t.test('a runner that could not take the bell tries again', async (t) => {
-  await pool.query('alter function postrider.set_bell() rename to set_bell_later')
-  const runner = await startRunner(t, { LOG_LEVEL: 'debug' })
-  await runner.line('runner.bell_lost')
-  await pool.query('alter function postrider.set_bell_later() rename to set_bell')
-  await untilHolds(pool, BELL_HELD)
-  t.equal(await runner.stop(), 0)
-})
+if (isLong)
+  t.test('a runner that could not take the bell tries again', async (t) => {
+    await pool.query('alter function postrider.set_bell() rename to set_bell_later')
+    const runner = await startRunner(t, { LOG_LEVEL: 'debug' })
+    await runner.line('runner.bell_lost')
+    await pool.query('alter function postrider.set_bell_later() rename to set_bell')
+    await untilHolds(pool, BELL_HELD)
+    t.equal(await runner.stop(), 0)
+  })
 
-t.test('a stranger who holds the bell shared stops no delivery', async (t) => {
-  const { receiver, tenant } = await bundle(t)
-  const stranger = await connect(t)
-  await stranger.query('select pg_advisory_lock_shared(1886352244, 1)')
-  const runner = await startRunner(t)
-  await runner.line('runner.bell_not_set')
-  await tenant.publish()
-  await receiver.received(1)
-  await stranger.query('select pg_advisory_unlock_shared(1886352244, 1)')
-  await untilHolds(pool, BELL_HELD)
-  await tenant.publish()
-  await receiver.received(2)
-  t.equal(runner.lines.filter(({ msg }) => msg === 'runner.bell_not_set').length, 1)
-  t.equal(await runner.stop(), 0)
-})
+if (isLong)
+  t.test('a stranger who holds the bell shared stops no delivery', async (t) => {
+    const { receiver, tenant } = await bundle(t)
+    const stranger = await connect(t)
+    await stranger.query('select pg_advisory_lock_shared(1886352244, 1)')
+    const runner = await startRunner(t)
+    await runner.line('runner.bell_not_set')
+    await tenant.publish()
+    await receiver.received(1)
+    await stranger.query('select pg_advisory_unlock_shared(1886352244, 1)')
+    await untilHolds(pool, BELL_HELD)
+    await tenant.publish()
+    await receiver.received(2)
+    t.equal(runner.lines.filter(({ msg }) => msg === 'runner.bell_not_set').length, 1)
+    t.equal(await runner.stop(), 0)
+  })
 
 t.test(
   'what is published through a pooler in transaction mode wakes a runner as well',

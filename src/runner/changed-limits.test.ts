@@ -3,6 +3,7 @@ import type { EndpointId } from '../ids.ts'
 import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
 import { createWork } from '../testing/data/work.ts'
+import { isLong } from '../testing/long.ts'
 import { type AnswerWith, startReceiver } from '../testing/servers/receiver.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
 import { untilHolds } from '../testing/until.ts'
@@ -174,11 +175,12 @@ async function conformance(t: Test, env: Record<string, string>) {
 
 t.test('with a limit in each process', (t) => conformance(t, {}))
 
-t.test('with limits in Redis', async (t) => {
-  const server = await startRedis(t)
-  if (!server) return
-  await conformance(t, { REDIS_URL: server.url })
-})
+if (isLong)
+  t.test('with limits in Redis', async (t) => {
+    const server = await startRedis(t)
+    if (!server) return
+    await conformance(t, { REDIS_URL: server.url })
+  })
 
 t.test(
   'the API says when a delivery that is put off will be tried, and changes that',

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
 import { createWork } from '../testing/data/work.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 function conformance(t: Test, { pool }: TestDatabase) {
   async function bundle() {

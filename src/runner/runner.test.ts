@@ -2,6 +2,7 @@ import { Webhook } from 'standardwebhooks'
 import t from 'tap'
 import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant, type TestTenant } from '../testing/data/tenant.ts'
+import { isLong } from '../testing/long.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { startRedis } from '../testing/servers/redis-server.ts'
 import { untilHolds } from '../testing/until.ts'
@@ -147,44 +148,47 @@ t.test('a delivery ends as failed once the schedule is used up', async (t) => {
   await runner.stop()
 })
 
-t.test(
-  'three runners deliver 600 events of which a tenth fails at first, none twice at once',
-  async (t) => {
-    const { receiver, tenant } = await bundle(t)
-    const seen = new Map<string, { now: number; most: number; count: number }>()
-    receiver.answerWith(async ({ headers }) => {
-      const id = String(headers['webhook-id'])
-      const one = seen.get(id) ?? { now: 0, most: 0, count: 0 }
-      seen.set(id, one)
-      one.count += 1
-      one.now += 1
-      one.most = Math.max(one.most, one.now)
-      await new Promise(setImmediate)
-      one.now -= 1
-      return { status: one.count === 1 && Number.parseInt(id.slice(-1), 16) % 10 === 0 ? 500 : 200 }
-    })
-    const runners = await Promise.all(
-      Array.from({ length: 3 }, () =>
-        startService(t, 'runner', { ...FAST_RETRIES, LOG_LEVEL: 'info' }),
-      ),
-    )
-    for (let i = 0; i < 4; i++) await publishMany(tenant, 150)
-    await settled(tenant)
+if (isLong)
+  t.test(
+    'three runners deliver 600 events of which a tenth fails at first, none twice at once',
+    async (t) => {
+      const { receiver, tenant } = await bundle(t)
+      const seen = new Map<string, { now: number; most: number; count: number }>()
+      receiver.answerWith(async ({ headers }) => {
+        const id = String(headers['webhook-id'])
+        const one = seen.get(id) ?? { now: 0, most: 0, count: 0 }
+        seen.set(id, one)
+        one.count += 1
+        one.now += 1
+        one.most = Math.max(one.most, one.now)
+        await new Promise(setImmediate)
+        one.now -= 1
+        return {
+          status: one.count === 1 && Number.parseInt(id.slice(-1), 16) % 10 === 0 ? 500 : 200,
+        }
+      })
+      const runners = await Promise.all(
+        Array.from({ length: 3 }, () =>
+          startService(t, 'runner', { ...FAST_RETRIES, LOG_LEVEL: 'info' }),
+        ),
+      )
+      for (let i = 0; i < 4; i++) await publishMany(tenant, 150)
+      await settled(tenant)
 
-    const { rows } = await pool.query(
-      `select count(distinct d.id)::int as deliveries, count(distinct d.id) filter (where d.state = 'delivered')::int as delivered,
+      const { rows } = await pool.query(
+        `select count(distinct d.id)::int as deliveries, count(distinct d.id) filter (where d.state = 'delivered')::int as delivered,
        count(a.id)::int as attempts, count(distinct a.runner)::int as runners
      from postrider.delivery d join postrider.attempt a on a.delivery_id = d.id where d.tenant_id = $1`,
-      [tenant.id],
-    )
-    t.match(rows, [{ deliveries: 600, delivered: 600, attempts: receiver.requests.length }])
-    t.ok(rows[0].runners > 1, 'two may be quick enough to leave the third nothing')
-    t.ok(receiver.requests.length > 630, 'a tenth was tried again')
-    t.equal(Math.max(...[...seen.values()].map(({ most }) => most)), 1)
-    t.same(await Promise.all(runners.map((runner) => runner.stop())), [0, 0, 0])
-    t.equal(await lockedJobs(), 0)
-  },
-)
+        [tenant.id],
+      )
+      t.match(rows, [{ deliveries: 600, delivered: 600, attempts: receiver.requests.length }])
+      t.ok(rows[0].runners > 1, 'two may be quick enough to leave the third nothing')
+      t.ok(receiver.requests.length > 630, 'a tenth was tried again')
+      t.equal(Math.max(...[...seen.values()].map(({ most }) => most)), 1)
+      t.same(await Promise.all(runners.map((runner) => runner.stop())), [0, 0, 0])
+      t.equal(await lockedJobs(), 0)
+    },
+  )
 
 t.test('a busy runner that is told to stop hands everything back', async (t) => {
   const { receiver, tenant } = await bundle(t)
@@ -213,32 +217,33 @@ t.test('a busy runner that is told to stop hands everything back', async (t) => 
   await next.stop()
 })
 
-t.test(
-  'an attempt that outlasts the shutdown is written as interrupted and made again',
-  async (t) => {
-    const { receiver, tenant } = await bundle(t)
-    receiver.answerWith((_, n) => (n === 1 ? new Promise(() => undefined) : { status: 200 }))
-    const runner = await startService(t, 'runner', {
-      ...FAST_RETRIES,
-      DELIVERY_TIMEOUT_SECONDS: '60',
-      SHUTDOWN_SECONDS: '1',
-    })
-    const eventId = await tenant.publish()
-    await receiver.received(1)
-    t.equal(await runner.stop(), 0)
-    t.equal(await lockedJobs(), 0)
-    const next = await startService(t, 'runner', FAST_RETRIES)
-    const [, again] = await receiver.received(2)
-    t.equal(again?.headers['webhook-id'], eventId)
-    await settled(tenant)
-    const { rows } = await pool.query(
-      'select outcome from postrider.attempt where tenant_id = $1 order by number',
-      [tenant.id],
-    )
-    t.same(rows, [{ outcome: 'interrupted' }, { outcome: 'delivered' }])
-    await next.stop()
-  },
-)
+if (isLong)
+  t.test(
+    'an attempt that outlasts the shutdown is written as interrupted and made again',
+    async (t) => {
+      const { receiver, tenant } = await bundle(t)
+      receiver.answerWith((_, n) => (n === 1 ? new Promise(() => undefined) : { status: 200 }))
+      const runner = await startService(t, 'runner', {
+        ...FAST_RETRIES,
+        DELIVERY_TIMEOUT_SECONDS: '60',
+        SHUTDOWN_SECONDS: '1',
+      })
+      const eventId = await tenant.publish()
+      await receiver.received(1)
+      t.equal(await runner.stop(), 0)
+      t.equal(await lockedJobs(), 0)
+      const next = await startService(t, 'runner', FAST_RETRIES)
+      const [, again] = await receiver.received(2)
+      t.equal(again?.headers['webhook-id'], eventId)
+      await settled(tenant)
+      const { rows } = await pool.query(
+        'select outcome from postrider.attempt where tenant_id = $1 order by number',
+        [tenant.id],
+      )
+      t.same(rows, [{ outcome: 'interrupted' }, { outcome: 'delivered' }])
+      await next.stop()
+    },
+  )
 
 t.test('a killed runner loses nothing: its work starts again on another', async (t) => {
   const { receiver, tenant } = await bundle(t)
@@ -299,30 +304,31 @@ t.test(
   },
 )
 
-t.test('with Redis the rate holds over all runners together', async (t) => {
-  const redis = await startRedis(t)
-  if (!redis) return
-  const { tenant, endpoint } = await bundle(t)
-  await pool.query('update postrider.endpoint set rate_per_second = 10 where id = $1', [
-    endpoint.id,
-  ])
-  const env = { ...FAST_RETRIES, REDIS_URL: redis.url }
-  const runners = await Promise.all([
-    startService(t, 'runner', env),
-    startService(t, 'runner', env),
-  ])
-  await publishMany(tenant, 30)
-  await settled(tenant)
-  const { rows } = await pool.query(
-    `select count(*)::int as attempts, ${SECONDS_SINCE_PUBLISHED} from postrider.attempt where tenant_id = $1`,
-    [tenant.id],
-  )
-  t.equal(rows[0].attempts, 30)
-  // A Redis that is not heard within its 50 ms, as on a busy machine, is as good as none.
-  const isAlone = runners.some(({ lines }) => lines.some(({ msg }) => msg === 'redis.degraded'))
-  t.ok(rows[0].seconds > (isAlone ? 1 : 2.8), `30 at 10 a second took ${rows[0].seconds} s`)
-  await Promise.all(runners.map((runner) => runner.stop()))
-})
+if (isLong)
+  t.test('with Redis the rate holds over all runners together', async (t) => {
+    const redis = await startRedis(t)
+    if (!redis) return
+    const { tenant, endpoint } = await bundle(t)
+    await pool.query('update postrider.endpoint set rate_per_second = 10 where id = $1', [
+      endpoint.id,
+    ])
+    const env = { ...FAST_RETRIES, REDIS_URL: redis.url }
+    const runners = await Promise.all([
+      startService(t, 'runner', env),
+      startService(t, 'runner', env),
+    ])
+    await publishMany(tenant, 30)
+    await settled(tenant)
+    const { rows } = await pool.query(
+      `select count(*)::int as attempts, ${SECONDS_SINCE_PUBLISHED} from postrider.attempt where tenant_id = $1`,
+      [tenant.id],
+    )
+    t.equal(rows[0].attempts, 30)
+    // A Redis that is not heard within its 50 ms, as on a busy machine, is as good as none.
+    const isAlone = runners.some(({ lines }) => lines.some(({ msg }) => msg === 'redis.degraded'))
+    t.ok(rows[0].seconds > (isAlone ? 1 : 2.8), `30 at 10 a second took ${rows[0].seconds} s`)
+    await Promise.all(runners.map((runner) => runner.stop()))
+  })
 
 t.test(
   'a runner whose key opens no secret does not start, and says which variable is wrong',
@@ -333,16 +339,17 @@ t.test(
   },
 )
 
-t.test('on Postgres 15 as well', async (t) => {
-  const old = await startDebianPostgres(t, 15)
-  if (!old) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
-  const receiver = await startReceiver({ answer: (_, n) => (n === 1 ? 503 : 200) })
-  t.teardown(() => receiver.close())
-  const tenant = await createTenant(old.pool)
-  await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
-  const runner = await startService(t, 'runner', { ...FAST_RETRIES, DATABASE_URL: old.url })
-  await tenant.publish()
-  const [first, second] = await receiver.received(2)
-  t.equal(second?.headers['webhook-id'], first?.headers['webhook-id'])
-  t.equal(await runner.stop(), 0)
-})
+if (isLong)
+  t.test('on Postgres 15 as well', async (t) => {
+    const old = await startDebianPostgres(t, 15)
+    if (!old) return t.plan(0, 'Postgres 15 is not installed: apt-get install postgresql')
+    const receiver = await startReceiver({ answer: (_, n) => (n === 1 ? 503 : 200) })
+    t.teardown(() => receiver.close())
+    const tenant = await createTenant(old.pool)
+    await tenant.addEndpoint({ url: receiver.url }, secretBox.encrypt)
+    const runner = await startService(t, 'runner', { ...FAST_RETRIES, DATABASE_URL: old.url })
+    await tenant.publish()
+    const [first, second] = await receiver.received(2)
+    t.equal(second?.headers['webhook-id'], first?.headers['webhook-id'])
+    t.equal(await runner.stop(), 0)
+  })

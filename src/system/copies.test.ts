@@ -123,9 +123,7 @@ t.test('copies', { skip: !hasPrograms && 'apt-get install postgresql' }, async (
   })
 
   // From one server to another: backup.test.ts.
-  if (process.env['LONG_TESTS']) {
-    t.test('a dump that is restored beside it sends nothing, and holds what is open', dumped)
-  }
+  t.test('a dump that is restored beside it sends nothing, and holds what is open', dumped)
 
   async function dumped(t: Test) {
     const copy = urlOf(server.url, 'restored')

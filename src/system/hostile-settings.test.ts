@@ -3,12 +3,14 @@
  * other. On the embedded server directly; on one of Debian's package, which has JIT and preloaded extensions,
  * with the API behind PgBouncer in transaction mode.
  */
+
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { ChangedSetting } from '../audit-log/changed-settings.ts'
 import { createPool } from '../postgres/pool.ts'
 import { setUpSession } from '../postgres/session-settings.ts'
 import { createHostileDatabase } from '../testing/data/hostile-settings.ts'
+import { isLong } from '../testing/long.ts'
 import { missing } from '../testing/programs.ts'
 import { PGBOUNCER, startPgBouncer } from '../testing/servers/pgbouncer.ts'
 import { ensureDebianServer, readTestServer } from '../testing/servers/postgres-server.ts'
@@ -17,10 +19,11 @@ import { runCommand } from '../testing/wiring/command.ts'
 import { callEveryRoute, requestsTo } from '../testing/wiring/every-route.ts'
 import { type Service, startService } from '../testing/wiring/service.ts'
 
-t.test('Postgres 18', async (t) => {
-  const url = await createHostileDatabase(t, await readTestServer())
-  await onHostile(t, { url, env: { DATABASE_URL: url } })
-})
+if (isLong)
+  t.test('Postgres 18', async (t) => {
+    const url = await createHostileDatabase(t, await readTestServer())
+    await onHostile(t, { url, env: { DATABASE_URL: url } })
+  })
 
 const skip = missing('/usr/lib/postgresql/15/bin/postgres') ?? missing(PGBOUNCER) ?? false
 

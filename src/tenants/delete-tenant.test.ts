@@ -2,9 +2,9 @@ import t, { type Test } from 'tap'
 import { findViolations } from '../operations/violations.ts'
 import { createWork } from '../testing/data/work.ts'
 import { addIncident } from '../testing/data/world.ts'
-import { onNewestPostgres, type TestDatabase } from '../testing/wiring/database.ts'
+import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
-onNewestPostgres(t, conformance)
+onBothPostgres(t, conformance)
 
 /** The first two hold no payloads and outlive the tenant; the last is sampled again every second. */
 const KEPT = ['postrider.audit_log', 'postrider.attempt_day', 'postrider.tenant_backlog']

@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isLong } from './long.ts'
 
 const CHECKOUT = join(import.meta.dirname, '..', '..')
 
-/** Whether tests install packages as people do, with npm, which takes half a minute: `npm run test:long`. */
-export const INSTALLS_WITH_NPM = process.env['LONG_TESTS'] === '1'
+/** Whether tests install packages as people do, with npm, which takes half a minute. */
+export const INSTALLS_WITH_NPM = isLong
 
 /** Of a package in package-lock.json: what needs it. */
 type Locked = Partial<Record<'dev' | 'optional' | 'devOptional', boolean>>

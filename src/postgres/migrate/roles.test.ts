@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { guideStatements } from '../../testing/data/dba-guide.ts'
 import { createWork } from '../../testing/data/work.ts'
+import { isLong } from '../../testing/long.ts'
 import {
   connect,
   createRolesDatabase,
@@ -14,7 +15,7 @@ import { GROUP_ROLES } from './roles.ts'
 const DENIED = '42501'
 
 t.test('on Postgres 18', (t) => conformance(t))
-t.test('on Postgres 15', (t) => conformance(t, 15))
+if (isLong) t.test('on Postgres 15', (t) => conformance(t, 15))
 
 async function conformance(t: Test, major?: number) {
   const database = await createRolesDatabase(
@@ -211,53 +212,56 @@ t.test('an owner who may create roles needs no administrator', async (t) => {
   t.notMatch((await roles(url)).stdout, /administrator/)
 })
 
-t.test('nobody connects afterwards but those who work with the database', async (t) => {
-  const { server, url } = await ownedDatabase(t, 'createrole')
-  const [stranger, neighbour, guest] = [
-    await server.login(url, 'stranger'),
-    await server.login(url, 'neighbour'),
-    await server.login(url, 'guest'),
-  ]
-  await (await connect(t, url)).query(
-    'create table public.theirs (); grant select on public.theirs to neighbour',
-  )
-  const connected = await connect(t, guest)
-  await connect(t, stranger).then((client) => client.end())
-  t.equal((await roles(url)).exitCode, 0)
-  await t.rejects(connect(t, stranger), { code: DENIED })
-  await connect(t, neighbour)
-  await connected.end()
-  await connect(t, guest)
-  await connect(t, await server.login(url, 'member', 'in role postrider_producer'))
-})
+if (isLong)
+  t.test('nobody connects afterwards but those who work with the database', async (t) => {
+    const { server, url } = await ownedDatabase(t, 'createrole')
+    const [stranger, neighbour, guest] = [
+      await server.login(url, 'stranger'),
+      await server.login(url, 'neighbour'),
+      await server.login(url, 'guest'),
+    ]
+    await (await connect(t, url)).query(
+      'create table public.theirs (); grant select on public.theirs to neighbour',
+    )
+    const connected = await connect(t, guest)
+    await connect(t, stranger).then((client) => client.end())
+    t.equal((await roles(url)).exitCode, 0)
+    await t.rejects(connect(t, stranger), { code: DENIED })
+    await connect(t, neighbour)
+    await connected.end()
+    await connect(t, guest)
+    await connect(t, await server.login(url, 'member', 'in role postrider_producer'))
+  })
 
-t.test('one who does not own the database is told how to close it', async (t) => {
-  const { server, url } = await ownedDatabase(t, 'createrole')
-  await server.asAdmin('alter database owned owner to postgres')
-  await server.asAdmin('grant create on database owned to plain_owner')
-  const { exitCode, stdout } = await roles(url)
-  t.equal(exitCode, 0)
-  t.match(
-    stdout,
-    /administrator can add: grant connect on database owned to .*; revoke connect on database owned from public;/,
-  )
-})
+if (isLong)
+  t.test('one who does not own the database is told how to close it', async (t) => {
+    const { server, url } = await ownedDatabase(t, 'createrole')
+    await server.asAdmin('alter database owned owner to postgres')
+    await server.asAdmin('grant create on database owned to plain_owner')
+    const { exitCode, stdout } = await roles(url)
+    t.equal(exitCode, 0)
+    t.match(
+      stdout,
+      /administrator can add: grant connect on database owned to .*; revoke connect on database owned from public;/,
+    )
+  })
 
-t.test('one who may not is told what an administrator has to run, then goes on', async (t) => {
-  const { server, url } = await ownedDatabase(t, '')
-  await server.asAdmin('create role postrider_tenant nologin')
-  await server.asAdmin('grant postrider_tenant to plain_owner')
-  for (const expected of [/create role postrider_runner nologin/, /grant postrider_tenant to/]) {
-    const { exitCode, stderr } = await roles(url)
-    t.equal(exitCode, 1)
-    t.match(stderr, /role plain_owner cannot do all of it; ask an administrator to run:/)
-    t.match(stderr, expected)
-    for (const [statement] of stderr.matchAll(/^ {2}(?:create|grant) .*;$/gm)) {
-      await server.asAdmin(statement)
+if (isLong)
+  t.test('one who may not is told what an administrator has to run, then goes on', async (t) => {
+    const { server, url } = await ownedDatabase(t, '')
+    await server.asAdmin('create role postrider_tenant nologin')
+    await server.asAdmin('grant postrider_tenant to plain_owner')
+    for (const expected of [/create role postrider_runner nologin/, /grant postrider_tenant to/]) {
+      const { exitCode, stderr } = await roles(url)
+      t.equal(exitCode, 1)
+      t.match(stderr, /role plain_owner cannot do all of it; ask an administrator to run:/)
+      t.match(stderr, expected)
+      for (const [statement] of stderr.matchAll(/^ {2}(?:create|grant) .*;$/gm)) {
+        await server.asAdmin(statement)
+      }
     }
-  }
-  t.equal((await roles(url)).exitCode, 0)
-})
+    t.equal((await roles(url)).exitCode, 0)
+  })
 
 /** Not as superuser, as on most managed servers. */
 async function ownedDatabase(t: Test, clauses: string) {

@@ -2,6 +2,7 @@
  * A database of the first release, with work in every state, is upgraded while producers publish. As long as there
  * is no later release the upgrade replaces every function, which is what most releases do.
  */
+
 import { cpSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -9,6 +10,7 @@ import t, { type Test } from 'tap'
 import { findViolations } from '../../operations/violations.ts'
 import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant, type TestTenant } from '../../testing/data/tenant.ts'
+import { isLong } from '../../testing/long.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import { startRolesServer } from '../../testing/servers/roles-server.ts'
 import { withAdmin } from '../../testing/servers/template.ts'
@@ -30,7 +32,7 @@ const DONE = 20
 const CUT_OFF = 5
 
 t.test('on Postgres 18', (t) => conformance(t))
-t.test('on Postgres 15', (t) => conformance(t, 15))
+if (isLong) t.test('on Postgres 15', (t) => conformance(t, 15))
 
 async function conformance(t: Test, major?: number) {
   const server = await startRolesServer(t, major ? { major } : {})

@@ -5,16 +5,18 @@
  *
  * More of them, or others: GENERATED_RUNS=1000 GENERATED_SEED=7 npx tap src/system/http/generated-input.test.ts
  */
+
 import fc from 'fast-check'
 import t from 'tap'
 import { requestOf } from '../../testing/data/hostile.ts'
 import { createStoredRows } from '../../testing/data/stored-rows.ts'
 import { bodyIn, createWorld, pathIn } from '../../testing/data/world.ts'
+import { isLong } from '../../testing/long.ts'
 import { createTestApi } from '../../testing/wiring/api.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 import type { Document } from '../../testing/wiring/openapi-check.ts'
 
-const RUNS = Number(process.env['GENERATED_RUNS'] ?? 25)
+const RUNS = Number(process.env['GENERATED_RUNS'] ?? (isLong ? 25 : 5))
 const SEED = Number(process.env['GENERATED_SEED'] ?? 5)
 
 const { pool } = await createTestDatabase(t)

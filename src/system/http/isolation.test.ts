@@ -2,6 +2,7 @@ import t from 'tap'
 import type { TenantId } from '../../ids.ts'
 import { createWork } from '../../testing/data/work.ts'
 import { addIncident } from '../../testing/data/world.ts'
+import { isLong } from '../../testing/long.ts'
 import { createTestApi, type RequestOptions } from '../../testing/wiring/api.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 
@@ -167,18 +168,19 @@ t.test('nobody touches another tenant', async (t) => {
     }
   })
 
-  await t.test('by parameters of own lists', async (t) => {
-    const values = [victim.key, MARK, `${MARK}.made`, ...victim.ids]
-    for (const operation of ofTenants.filter(({ streams }) => !streams)) {
-      for (const name of operation.queryNames) {
-        for (const value of values) {
-          const [path] = pathsWith(operation.path, attacker.key, attacker.ids)
-          const answer = await attack(operation, `${path}?${name}=${value}`)
-          t.strictSame(answer.leaked, [], answer.name)
+  if (isLong)
+    await t.test('by parameters of own lists', async (t) => {
+      const values = [victim.key, MARK, `${MARK}.made`, ...victim.ids]
+      for (const operation of ofTenants.filter(({ streams }) => !streams)) {
+        for (const name of operation.queryNames) {
+          for (const value of values) {
+            const [path] = pathsWith(operation.path, attacker.key, attacker.ids)
+            const answer = await attack(operation, `${path}?${name}=${value}`)
+            t.strictSame(answer.leaked, [], answer.name)
+          }
         }
       }
-    }
-  })
+    })
 
   await t.test('by what is no tenant’s', async (t) => {
     for (const operation of ofAll.filter(({ isPublic }) => !isPublic)) {

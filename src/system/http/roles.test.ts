@@ -28,9 +28,7 @@ async function conformance(t: Test, major?: number) {
   const startInVain = (databaseUrl: string) =>
     runCommand(['api'], { env: serviceEnvironment(databaseUrl) })
 
-  // On Postgres 15 by `npm run test:long`: what its rights differ in, the tests below and those of `migrate` show.
-  const isShort = major !== undefined && !process.env['LONG_TESTS']
-  if (!isShort) t.test('every route works', everyRoute)
+  t.test('every route works', everyRoute)
 
   async function everyRoute(t: Test) {
     const api = await start()
@@ -76,7 +74,7 @@ async function conformance(t: Test, major?: number) {
     t.equal((await post('/sign-out', new URLSearchParams(), cookie)).status, 303)
   }
 
-  if (!isShort) t.test('SDKs of Svix can do all they do', svixOperations)
+  t.test('SDKs of Svix can do all they do', svixOperations)
 
   async function svixOperations(t: Test) {
     const api = await start(urls.postrider_api, { SVIX_API: 'true' })

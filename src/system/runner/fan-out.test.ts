@@ -7,8 +7,8 @@ import { createTestDatabase } from '../../testing/wiring/database.ts'
 import { startService } from '../../testing/wiring/service.ts'
 
 const { pool, url } = await createTestDatabase(t)
-/** By `npm run test:long` as many as the product is meant for; each takes two milliseconds of the processor. */
-const ENDPOINTS = process.env['LONG_TESTS'] ? 10_000 : 2_000
+/** As many as the product is meant for; each takes two milliseconds of the processor. */
+const ENDPOINTS = 10_000
 /** As many requests on a busy machine. */
 t.setTimeout(600_000)
 

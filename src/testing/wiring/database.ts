@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Test } from 'tap'
 import { createPool } from '../../postgres/pool.ts'
+import { isLong } from '../long.ts'
 import { ensureDebianServer, readTestServer, type TestServer } from '../servers/postgres-server.ts'
 import { urlOf, withAdmin } from '../servers/template.ts'
 
@@ -43,19 +44,14 @@ export async function startDebianPostgres(
   return server && (await createDatabaseOn(server, t))
 }
 
-/** The same tests on the newest Postgres, and on the oldest that is supported. */
+/**
+ * The same tests on the newest Postgres, and in a long run on the oldest that is supported as well. What differs between
+ * them is seen in any run: hostile-settings.test.ts has the oldest, with JIT, migrated, called by every route, and
+ * delivered from.
+ */
 export function onBothPostgres(t: Test, conformance: Conformance): void {
   onNewest(t, conformance)
-  onOldest(t, conformance)
-}
-
-/**
- * The same on the newest Postgres, and in `npm run test:long` on the oldest as well: for tests of what a statement
- * means to Postrider, which takes long and is the same on both once the statement runs.
- */
-export function onNewestPostgres(t: Test, conformance: Conformance): void {
-  onNewest(t, conformance)
-  if (process.env['LONG_TESTS']) onOldest(t, conformance)
+  if (isLong) onOldest(t, conformance)
 }
 
 type Conformance = (t: Test, database: TestDatabase) => unknown
