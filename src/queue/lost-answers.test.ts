@@ -1,7 +1,6 @@
 import t from 'tap'
 import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
-import { isLong } from '../testing/long.ts'
 import { startPostgresProxy } from '../testing/servers/postgres-proxy.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
@@ -30,7 +29,7 @@ const STATEMENTS = [
   'postrider_claim',
   'postrider_finish',
 ]
-for (const statement of isLong ? STATEMENTS : STATEMENTS.slice(-1)) {
+for (const statement of STATEMENTS) {
   t.test(`an answer to ${statement} that is lost loses nothing`, async (t) => {
     await using receiver = await startReceiver()
     const tenant = await createTenant(pool)

@@ -232,12 +232,14 @@ t.test('one runner', async (t) => {
     t.equal(rows[0].kept, 1024, 'each attempt has its share of the answer')
   })
 
-  for (const [way, failed] of [
-    ['next to what is no id', (id: string) => [null, 7, id.toUpperCase()]],
-    ['with their errors', (id: string) => [{ id, error: 'no such invoice' }]],
-    ['as keys', (id: string) => ({ [id]: 'no such invoice' })],
-    ['alone', (id: string) => id],
-  ] as const) {
+  for (const [way, failed] of (
+    [
+      ['next to what is no id', (id: string) => [null, 7, id.toUpperCase()]],
+      ['with their errors', (id: string) => [{ id, error: 'no such invoice' }]],
+      ['as keys', (id: string) => ({ [id]: 'no such invoice' })],
+      ['alone', (id: string) => id],
+    ] as const
+  ).slice(0, isLong ? undefined : 1)) {
     t.test(`the receiver names events that have failed ${way}`, async (t) => {
       const { receiver, tenant, publish } = await bundle(t, { maxEvents: 2 })
       receiver.answerWith((request, n) => ({
@@ -252,35 +254,37 @@ t.test('one runner', async (t) => {
     })
   }
 
-  for (const [way, answer] of [
+  for (const [way, answer] of (
     [
-      'cut off',
-      { headers: { 'content-length': '1000', connection: 'close' }, body: '{"failed":["' },
-    ],
-    ['late', { headers: { 'content-length': '1000' }, body: '{"failed":["' }],
-    ['too long', { body: `{"failed":[],"more":"${'x'.repeat(65_536)}"}` }],
-    ['not JSON', { body: `{"failed":[],}` }],
-    [
-      'cut off before the list',
-      { headers: { 'content-length': '1000', connection: 'close' }, body: '{"fa' },
-    ],
-    ['late from the start', { headers: { 'content-length': '1000' }, body: '' }],
-    ['a list behind 64 KiB', { body: `{"more":"${'x'.repeat(65_536)}","failed":[]}` }],
-    [
-      'cut off and compressed',
-      {
-        headers: { 'content-length': '1000', 'content-encoding': 'gzip', connection: 'close' },
-        body: gzipSync('{"failed":[]}').subarray(0, 12),
-      },
-    ],
-    [
-      'compressed, a list behind 64 KiB',
-      {
-        headers: { 'content-encoding': 'gzip' },
-        body: gzipSync(`{"more":"${'x'.repeat(65_536)}","failed":[]}`),
-      },
-    ],
-  ] as const) {
+      [
+        'cut off',
+        { headers: { 'content-length': '1000', connection: 'close' }, body: '{"failed":["' },
+      ],
+      ['late', { headers: { 'content-length': '1000' }, body: '{"failed":["' }],
+      ['too long', { body: `{"failed":[],"more":"${'x'.repeat(65_536)}"}` }],
+      ['not JSON', { body: `{"failed":[],}` }],
+      [
+        'cut off before the list',
+        { headers: { 'content-length': '1000', connection: 'close' }, body: '{"fa' },
+      ],
+      ['late from the start', { headers: { 'content-length': '1000' }, body: '' }],
+      ['a list behind 64 KiB', { body: `{"more":"${'x'.repeat(65_536)}","failed":[]}` }],
+      [
+        'cut off and compressed',
+        {
+          headers: { 'content-length': '1000', 'content-encoding': 'gzip', connection: 'close' },
+          body: gzipSync('{"failed":[]}').subarray(0, 12),
+        },
+      ],
+      [
+        'compressed, a list behind 64 KiB',
+        {
+          headers: { 'content-encoding': 'gzip' },
+          body: gzipSync(`{"more":"${'x'.repeat(65_536)}","failed":[]}`),
+        },
+      ],
+    ] as const
+  ).slice(0, isLong ? undefined : 1)) {
     t.test(`a batch whose failed events nobody can read comes again whole: ${way}`, async (t) => {
       const { receiver, tenant, publish } = await bundle(
         t,

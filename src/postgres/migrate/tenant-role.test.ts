@@ -1,7 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
 import type { TenantId } from '../../ids.ts'
-import { isLong } from '../../testing/long.ts'
 import { layOutCluster } from '../../testing/servers/cluster.ts'
 import { VOLATILE } from '../../testing/servers/postgres-server.ts'
 import { urlOf, withAdmin } from '../../testing/servers/template.ts'
@@ -78,55 +77,50 @@ t.test('an owner who may create roles needs no administrator', async (t) => {
   await t.resolves(client.query('set role postrider_tenant'))
 })
 
-if (isLong)
-  t.test('databases of one server may be migrated at once', async (t) => {
-    await asAdmin('drop database created with (force)')
-    await asAdmin('drop owned by postrider_tenant')
-    await asAdmin('drop role postrider_tenant')
-    const names = ['first', 'second', 'third']
-    for (const name of names) await asAdmin(`create database ${name}`)
-    await Promise.all(names.map((name) => migrate(urlOf(server.url, name))))
-    const { rows } = await asAdmin(
-      `select rolcanlogin, rolsuper, rolbypassrls, rolinherit from pg_roles where rolname = 'postrider_tenant'`,
-    )
-    t.match(rows, [{ rolcanlogin: false, rolsuper: false, rolbypassrls: false }])
-  })
-
-if (isLong)
-  t.test(
-    'a database that was restored without the role gets it, policies and grants',
-    async (t) => {
-      // What a dump leaves behind when the role is not there: everything but what names it.
-      for (const name of ['first', 'second', 'third']) {
-        await withAdmin(urlOf(server.url, name), (admin) =>
-          admin.query('drop owned by postrider_tenant'),
-        )
-      }
-      await asAdmin('drop role postrider_tenant')
-      const url = urlOf(server.url, 'first')
-      const pool = createPool({
-        connectionString: url,
-        max: 1,
-        applicationName: 'test',
-        pipeline: true,
-      })
-      t.teardown(() => pool.end())
-      await t.rejects(assertSchema(pool), {
-        code: 'schema_outdated',
-        missing: ['role postrider_tenant'],
-        message: /postrider migrate/,
-      })
-      t.ok((await migrate(url)).applied.includes('tenants/tenant_isolation.sql'))
-      await t.resolves(assertSchema(pool))
-      t.strictSame((await migrate(url)).applied, [])
-
-      const { rows } = await pool.query<{ id: TenantId }>(
-        `insert into postrider.tenant (key, name) values ('a', 'A'), ('b', 'B') returning id`,
-      )
-      const { database, inTenant } = createTenantScope(pool)
-      const seen = await inTenant(rows[1]?.id as TenantId, () =>
-        database.selectFrom('tenant').select('key').execute(),
-      )
-      t.strictSame(seen, [{ key: 'b' }])
-    },
+t.test('databases of one server may be migrated at once', async (t) => {
+  await asAdmin('drop database created with (force)')
+  await asAdmin('drop owned by postrider_tenant')
+  await asAdmin('drop role postrider_tenant')
+  const names = ['first', 'second', 'third']
+  for (const name of names) await asAdmin(`create database ${name}`)
+  await Promise.all(names.map((name) => migrate(urlOf(server.url, name))))
+  const { rows } = await asAdmin(
+    `select rolcanlogin, rolsuper, rolbypassrls, rolinherit from pg_roles where rolname = 'postrider_tenant'`,
   )
+  t.match(rows, [{ rolcanlogin: false, rolsuper: false, rolbypassrls: false }])
+})
+
+t.test('a database that was restored without the role gets it, policies and grants', async (t) => {
+  // What a dump leaves behind when the role is not there: everything but what names it.
+  for (const name of ['first', 'second', 'third']) {
+    await withAdmin(urlOf(server.url, name), (admin) =>
+      admin.query('drop owned by postrider_tenant'),
+    )
+  }
+  await asAdmin('drop role postrider_tenant')
+  const url = urlOf(server.url, 'first')
+  const pool = createPool({
+    connectionString: url,
+    max: 1,
+    applicationName: 'test',
+    pipeline: true,
+  })
+  t.teardown(() => pool.end())
+  await t.rejects(assertSchema(pool), {
+    code: 'schema_outdated',
+    missing: ['role postrider_tenant'],
+    message: /postrider migrate/,
+  })
+  t.ok((await migrate(url)).applied.includes('tenants/tenant_isolation.sql'))
+  await t.resolves(assertSchema(pool))
+  t.strictSame((await migrate(url)).applied, [])
+
+  const { rows } = await pool.query<{ id: TenantId }>(
+    `insert into postrider.tenant (key, name) values ('a', 'A'), ('b', 'B') returning id`,
+  )
+  const { database, inTenant } = createTenantScope(pool)
+  const seen = await inTenant(rows[1]?.id as TenantId, () =>
+    database.selectFrom('tenant').select('key').execute(),
+  )
+  t.strictSame(seen, [{ key: 'b' }])
+})

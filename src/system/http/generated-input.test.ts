@@ -16,7 +16,7 @@ import { createTestApi } from '../../testing/wiring/api.ts'
 import { createTestDatabase } from '../../testing/wiring/database.ts'
 import type { Document } from '../../testing/wiring/openapi-check.ts'
 
-const RUNS = Number(process.env['GENERATED_RUNS'] ?? (isLong ? 25 : 5))
+const RUNS = Number(process.env['GENERATED_RUNS'] ?? (isLong ? 25 : 3))
 const SEED = Number(process.env['GENERATED_SEED'] ?? 5)
 
 const { pool } = await createTestDatabase(t)

@@ -172,20 +172,21 @@ if (isLong)
     })
   })
 
-t.test('ENDPOINT_DISABLE_AFTER_DAYS says how long an endpoint may fail', async (t) => {
-  const { tenant, endpoint, until, told } = await bundle(t)
-  await tenant.publish()
-  await pool.query(
-    `insert into postrider.circuit (endpoint_id, tenant_id, failures, failing_since, failed_at, failed_deliveries)
+if (isLong)
+  t.test('ENDPOINT_DISABLE_AFTER_DAYS says how long an endpoint may fail', async (t) => {
+    const { tenant, endpoint, until, told } = await bundle(t)
+    await tenant.publish()
+    await pool.query(
+      `insert into postrider.circuit (endpoint_id, tenant_id, failures, failing_since, failed_at, failed_deliveries)
      values ($1, $2, 9, now() - interval '25 hours', now() - interval '5 hours',
        array[postrider.uuidv7(), postrider.uuidv7(), postrider.uuidv7()])`,
-    [endpoint.id, tenant.id],
-  )
-  await startService(t, 'runner', { ...ENVIRONMENT, ENDPOINT_DISABLE_AFTER_DAYS: '1' })
-  await until('held = 1')
-  const { rows } = await pool.query('select state from postrider.endpoint where id = $1', [
-    endpoint.id,
-  ])
-  t.same(rows, [{ state: 'disabled' }])
-  t.match(await told(1), [{ type: 'endpoint.disabled', data: { reason: /without one success/ } }])
-})
+      [endpoint.id, tenant.id],
+    )
+    await startService(t, 'runner', { ...ENVIRONMENT, ENDPOINT_DISABLE_AFTER_DAYS: '1' })
+    await until('held = 1')
+    const { rows } = await pool.query('select state from postrider.endpoint where id = $1', [
+      endpoint.id,
+    ])
+    t.same(rows, [{ state: 'disabled' }])
+    t.match(await told(1), [{ type: 'endpoint.disabled', data: { reason: /without one success/ } }])
+  })
