@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
+import { isLong } from '../../src/testing/long.ts'
 import { missing } from '../../src/testing/programs.ts'
 import { runToReport } from '../chaos/run-to-report.ts'
 import { POSTGRES_BIN } from './cluster.ts'
@@ -28,7 +29,7 @@ t.test(
   'a primary that dies loses nothing, whichever way leads to the next',
   { skip },
   async (t) => {
-    const options = { failovers: 1, kinds: 'kill-postmaster', rate: 10, limits: 0 }
+    const options = { failovers: 1, kinds: 'kill-postmaster', rate: isLong ? 20 : 3, limits: 0 }
     const report = await runToReport(t, PROGRAM, options)
     if (!report) return
     t.match(report, {
