@@ -28,7 +28,7 @@ const IN_BROWSER = /\.browser\.test\.ts$/
 /**
  * Only a long run has these: whole processes, for every kind of load, fault, server and client. Of those, a short run has
  * one each: a running service, an outage of the database, chaos, a failover, hostile settings with PgBouncer, a circuit,
- * a first run in a browser. What they show of one part, the tests of that part show as well, within their process.
+ * a first run in a browser.
  */
 const LONG = [
   'scripts/bench/bench.test.ts',
