@@ -22,8 +22,10 @@ const LONGEST = [
   'src/system/runner/circuit.test.ts',
   'src/system/outages.test.ts',
 ]
-/** They start the program or servers. */
+/** They start the program or servers, but for those that read files and ledgers. */
 const ALONE = /^scripts\/|^src\/system\/(?:runner\/|[^/]+$)/
+const READS =
+  /^scripts\/(?:chaos\/judging|bench\/measure|languages)\/|^src\/system\/(?:cli-client|dba-guide|docs|layers|security-guide|unused|views|words)\./
 const IN_BROWSER = /\.browser\.test\.ts$/
 /**
  * Only a long run has these: whole processes, for every kind of load, fault, server and client. Of those, a short run has
@@ -38,10 +40,13 @@ const LONG = [
   'scripts/snippets.test.ts',
   'src/attempts/live.browser.test.ts',
   'src/deliveries/delivery-page.browser.test.ts',
+  'src/endpoints/filter-lane.test.ts',
+  'src/events/route-cost.test.ts',
   'src/operations/overview.browser.test.ts',
   'src/portal-links/frames.browser.test.ts',
   'src/postgres/embedded/embedded-postgres.test.ts',
   'src/postgres/migrate/tenant-role.test.ts',
+  'src/postgres/migrate/upgrade.test.ts',
   'src/queue/lost-answers.test.ts',
   'src/service/few-connections.test.ts',
   'src/system/api-clients.test.ts',
@@ -53,6 +58,7 @@ const LONG = [
   'src/system/api-stop.test.ts',
   'src/system/api-streams.test.ts',
   'src/system/backup.test.ts',
+  'src/system/console/barriers.browser.test.ts',
   'src/system/console/by-hand.browser.test.ts',
   'src/system/console/widths.browser.test.ts',
   'src/system/copies.test.ts',
@@ -85,7 +91,8 @@ if (unknown.length > 0)
   throw new Error(`there is no ${unknown.join(', no ')}: scripts/test-groups.ts`)
 const files = isLong ? all : all.filter((file) => !LONG.includes(file))
 const inBrowser = files.filter((file) => IN_BROWSER.test(file))
-const short = files.filter((file) => !ALONE.test(file) && !IN_BROWSER.test(file))
+const isAlone = (file: string) => ALONE.test(file) && !READS.test(file)
+const short = files.filter((file) => !isAlone(file) && !IN_BROWSER.test(file))
 const groupCount = Math.ceil(short.length / GROUP_MAX)
 
 const folder = join(root, TOGETHER)

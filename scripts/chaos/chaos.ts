@@ -45,6 +45,8 @@ export interface ChaosOptions {
   aheadSeconds: number
   /** How long one receiver is down in every two minutes, so that its circuit opens. */
   downSeconds: number
+  /** How many are kept running; of one that is killed another takes the work over. */
+  runners: number
   /** Whether Postgres waits for the disk. What is acknowledged outlives the end of its process anyway. */
   isDurable: boolean
   /** Afterwards so many seconds may go by without one more delivery that is final. */
@@ -78,9 +80,14 @@ const QUIET_MS = 2_000
 
 /** Runs the system under load and faults, lets it come to rest, and holds the ledgers against the database. */
 export async function runChaos(cleanup: Cleanup, options: ChaosOptions): Promise<Findings> {
-  const { folder, seed, say, isDurable } = options
+  const { folder, seed, say, runners, isDurable } = options
   const receiver = await startReceiver(cleanup, { folder, seed, down: options.downSeconds })
-  const system = await startSystem(cleanup, { folder, receiverUrl: receiver.url, isDurable })
+  const system = await startSystem(cleanup, {
+    folder,
+    receiverUrl: receiver.url,
+    runners,
+    isDurable,
+  })
   await system.pool.query(`create table ${MARKER_TABLE} (n int primary key)`)
   say(`started; ledgers and logs are in ${folder}`)
   const { faults, operator, producers, stopPublishing } = await makeTrouble(system, options)

@@ -28,6 +28,7 @@ const given = readOptions({
     default: 20,
     help: 'seconds that one receiver is down in every two minutes; its circuit opens',
   },
+  runners: { default: 3, help: 'that are kept running' },
   durable: { default: 1, help: '0 for a Postgres in memory that waits for no disk' },
   drain: {
     default: 240,

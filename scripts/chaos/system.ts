@@ -12,7 +12,6 @@ import type { Cleanup } from '../bench/program.ts'
 import { type Services, startServices } from './services.ts'
 
 const APIS = 2
-const RUNNERS = 3
 const POSTGRES = { max_connections: '200' }
 
 export interface System extends Services {
@@ -23,10 +22,15 @@ export interface System extends Services {
   pool: Pool
 }
 
-/** Starts Postgres, Redis, two APIs, three runners, and makes tenants whose endpoints are the receiver's. */
+/** Starts Postgres, Redis, two APIs, runners, and makes tenants whose endpoints are the receiver's. */
 export async function startSystem(
   cleanup: Cleanup,
-  { folder, receiverUrl, isDurable }: { folder: string; receiverUrl: string; isDurable: boolean },
+  {
+    folder,
+    receiverUrl,
+    runners,
+    isDurable,
+  }: { folder: string; receiverUrl: string; runners: number; isDurable: boolean },
 ): Promise<System> {
   const lifetime = {
     plan: () => undefined, // how startRedis says that a test is skipped
@@ -47,7 +51,7 @@ export async function startSystem(
     Array.from({ length: count }, (_, i): [string, string] => [`${kind}-${i + 1}`, databaseUrl])
   const services = await startServices(cleanup, {
     apis: named('api', APIS),
-    runners: named('runner', RUNNERS),
+    runners: named('runner', runners),
     ...(redis && { env: { REDIS_URL: redis.url } }),
     folder,
     receiverUrl,

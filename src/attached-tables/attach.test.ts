@@ -1,8 +1,10 @@
 /** Tables that publish by themselves, attached by an owner who may do nothing else, and written to by others. */
+
 import t, { type Test } from 'tap'
 import { findViolations } from '../operations/violations.ts'
 import { createTableRoles } from '../testing/data/table-roles.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { isLong } from '../testing/long.ts'
 import { untilHolds } from '../testing/until.ts'
 import { onBothPostgres, type TestDatabase } from '../testing/wiring/database.ts'
 
@@ -120,19 +122,20 @@ async function conformance(t: Test, database: TestDatabase) {
   })
 
   // The plan of a session's first update was kept, which compared each row with each: minutes for these.
-  t.test('old and new rows are paired by key, also after a statement on one row', async (t) => {
-    const table = await createTable()
-    await attach(table, { when: `new.status = 'paid' and old.id is not null` })
-    await writer.query(
-      `insert into ${table} select n, $1, 'open', n from generate_series(1, 50000) as n`,
-      [tenant.key],
-    )
-    await writer.query(`update ${table} set total = 0 where id = 1`)
-    await writer.query(`update ${table} set total = total + 1`)
-    await writer.query(`update ${table} set status = 'paid' where id = 4711`)
-    t.match(await published(), [{ type: 'invoice.updated', data: { id: 4711, total: 4712 } }])
-    await detach(table)
-  })
+  if (isLong)
+    t.test('old and new rows are paired by key, also after a statement on one row', async (t) => {
+      const table = await createTable()
+      await attach(table, { when: `new.status = 'paid' and old.id is not null` })
+      await writer.query(
+        `insert into ${table} select n, $1, 'open', n from generate_series(1, 50000) as n`,
+        [tenant.key],
+      )
+      await writer.query(`update ${table} set total = 0 where id = 1`)
+      await writer.query(`update ${table} set total = total + 1`)
+      await writer.query(`update ${table} set status = 'paid' where id = 4711`)
+      t.match(await published(), [{ type: 'invoice.updated', data: { id: 4711, total: 4712 } }])
+      await detach(table)
+    })
 
   t.test('when decides by itself, and sees no old row of one that is new', async (t) => {
     const table = await createTable()

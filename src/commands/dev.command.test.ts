@@ -213,20 +213,21 @@ if (isLong)
     t.equal((await dev.exited).exitCode, 0)
   })
 
-t.test('with DATABASE_URL and given keys it uses those', async (t) => {
-  const { url, pool } = await createTestDatabase(t)
-  const cwd = createFolder(t)
-  const env = { DATABASE_URL: url, POSTRIDER_ADMIN_KEY: 'an-admin-key-of-my-own' }
-  const dev = await startDev(t, cwd, env)
-  t.notMatch(dev.greeting, env.POSTRIDER_ADMIN_KEY, 'who set it knows it')
-  const { id } = paste(dev.curl)
-  t.match(await shown(dev, id), { signature: { verified: true } })
-  const { rowCount } = await pool.query('select from postrider.event where id = $1', [id])
-  t.equal(rowCount, 1)
-  t.throws(() => statSync(join(cwd, '.postrider', 'postgres')), 'no embedded database')
-  dev.kill('SIGINT')
-  t.equal((await dev.exited).exitCode, 0)
-})
+if (isLong)
+  t.test('with DATABASE_URL and given keys it uses those', async (t) => {
+    const { url, pool } = await createTestDatabase(t)
+    const cwd = createFolder(t)
+    const env = { DATABASE_URL: url, POSTRIDER_ADMIN_KEY: 'an-admin-key-of-my-own' }
+    const dev = await startDev(t, cwd, env)
+    t.notMatch(dev.greeting, env.POSTRIDER_ADMIN_KEY, 'who set it knows it')
+    const { id } = paste(dev.curl)
+    t.match(await shown(dev, id), { signature: { verified: true } })
+    const { rowCount } = await pool.query('select from postrider.event where id = $1', [id])
+    t.equal(rowCount, 1)
+    t.throws(() => statSync(join(cwd, '.postrider', 'postgres')), 'no embedded database')
+    dev.kill('SIGINT')
+    t.equal((await dev.exited).exitCode, 0)
+  })
 
 t.test('a taken port is named before a database is made', async (t) => {
   const cwd = createFolder(t)
@@ -242,13 +243,14 @@ t.test('a taken port is named before a database is made', async (t) => {
 })
 
 // It was greeted as ready, with an event to publish that was refused.
-t.test('a copy is greeted with why nothing is sent', async (t) => {
-  const { url, pool } = await createTestDatabase(t)
-  await pool.query(`update postrider.service set environment = 'production'`)
-  const env = { DATABASE_URL: url, POSTRIDER_ENVIRONMENT: 'staging' }
-  const { greeting } = await startDev(t, createFolder(t), env)
-  t.match(greeting, /Nothing is sent: .*environment production/)
-  t.match(greeting, /postrider adopt --open send +they are sent/)
-  t.match(greeting, /postrider adopt --open hold +all deliveries are paused until/)
-  t.notMatch(greeting, 'Postrider is ready')
-})
+if (isLong)
+  t.test('a copy is greeted with why nothing is sent', async (t) => {
+    const { url, pool } = await createTestDatabase(t)
+    await pool.query(`update postrider.service set environment = 'production'`)
+    const env = { DATABASE_URL: url, POSTRIDER_ENVIRONMENT: 'staging' }
+    const { greeting } = await startDev(t, createFolder(t), env)
+    t.match(greeting, /Nothing is sent: .*environment production/)
+    t.match(greeting, /postrider adopt --open send +they are sent/)
+    t.match(greeting, /postrider adopt --open hold +all deliveries are paused until/)
+    t.notMatch(greeting, 'Postrider is ready')
+  })

@@ -4,10 +4,11 @@ import t from 'tap'
 import { findViolations } from '../operations/violations.ts'
 import type { Claimed } from '../runner/claim.ts'
 import { createWork } from '../testing/data/work.ts'
+import { isLong } from '../testing/long.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
 
 const KEYS = ['a', 'b', 'c']
-const RUNS = 12
+const RUNS = isLong ? 12 : 4
 
 type Step =
   | { do: 'publish'; keys: string[] }

@@ -4,6 +4,7 @@ import t from 'tap'
 import { findViolations } from '../operations/violations.ts'
 import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { isLong } from '../testing/long.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { untilHolds } from '../testing/until.ts'
 import { createTestDatabase } from '../testing/wiring/database.ts'
@@ -11,11 +12,11 @@ import { startService } from '../testing/wiring/service.ts'
 
 const KEYS = Array.from({ length: 10 }, (_, n) => `article:${n}`)
 /** Changes of all keys together, before anything is sent. */
-const QUIET_CHANGES = 3_000
-const IN_CALL = 500
+const QUIET_CHANGES = isLong ? 3_000 : 1_000
+const IN_CALL = QUIET_CHANGES / 5
 const PRODUCERS = 4
 /** Changes of each producer while a runner sends. */
-const LIVE_CHANGES = 60
+const LIVE_CHANGES = isLong ? 60 : 20
 
 const { pool, url } = await createTestDatabase(t)
 const tenant = await createTenant(pool)

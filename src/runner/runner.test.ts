@@ -278,31 +278,32 @@ const SECONDS_SINCE_PUBLISHED = `extract(epoch from max(started_at) - (
     select min(e.created_at) from postrider.event e where e.tenant_id = $1
   ))::float8 as seconds`
 
-t.test(
-  'an endpoint gets no more a second than it asked for, and no attempt is spent on waiting',
-  async (t) => {
-    const { receiver, tenant, endpoint } = await bundle(t)
-    await pool.query('update postrider.endpoint set rate_per_second = 10 where id = $1', [
-      endpoint.id,
-    ])
-    const runners = await Promise.all([
-      startService(t, 'runner', FAST_RETRIES),
-      startService(t, 'runner', FAST_RETRIES),
-    ])
-    await publishMany(tenant, 30)
-    await settled(tenant)
-    const { rows } = await pool.query(
-      `select count(*)::int as attempts, max(number) as most, ${SECONDS_SINCE_PUBLISHED}
+if (isLong)
+  t.test(
+    'an endpoint gets no more a second than it asked for, and no attempt is spent on waiting',
+    async (t) => {
+      const { receiver, tenant, endpoint } = await bundle(t)
+      await pool.query('update postrider.endpoint set rate_per_second = 10 where id = $1', [
+        endpoint.id,
+      ])
+      const runners = await Promise.all([
+        startService(t, 'runner', FAST_RETRIES),
+        startService(t, 'runner', FAST_RETRIES),
+      ])
+      await publishMany(tenant, 30)
+      await settled(tenant)
+      const { rows } = await pool.query(
+        `select count(*)::int as attempts, max(number) as most, ${SECONDS_SINCE_PUBLISHED}
      from postrider.attempt where tenant_id = $1`,
-      [tenant.id],
-    )
-    t.match(rows, [{ attempts: 30, most: 1 }])
-    t.equal(receiver.requests.length, 30)
-    // Without Redis each of the two keeps the limit by itself, so together they are twice as fast at most.
-    t.ok(rows[0].seconds > 1, `30 at 10 a second over two runners took ${rows[0].seconds} s`)
-    await Promise.all(runners.map((runner) => runner.stop()))
-  },
-)
+        [tenant.id],
+      )
+      t.match(rows, [{ attempts: 30, most: 1 }])
+      t.equal(receiver.requests.length, 30)
+      // Without Redis each of the two keeps the limit by itself, so together they are twice as fast at most.
+      t.ok(rows[0].seconds > 1, `30 at 10 a second over two runners took ${rows[0].seconds} s`)
+      await Promise.all(runners.map((runner) => runner.stop()))
+    },
+  )
 
 if (isLong)
   t.test('with Redis the rate holds over all runners together', async (t) => {

@@ -200,36 +200,37 @@ t.test('a database that is read-only for a while is an outage like any other', a
   t.equal(await api.stop(), 0)
 })
 
-t.test('a runner that is frozen is not robbed while a dead one is replaced', async (t) => {
-  const { receiver, tenant } = await bundle(t)
-  const answers = Promise.withResolvers<number>()
-  receiver.answerWith((_, n) => (n <= 2 ? answers.promise : 200))
-  // As long as it can be: two runners start meanwhile, and it is not about the timeout.
-  const one = { ...ENVIRONMENT, RUNNER_CONCURRENCY: '1', DELIVERY_TIMEOUT_SECONDS: '60' }
-  const frozen = await startService(t, 'runner', one)
-  await tenant.publish()
-  await receiver.received(1)
-  frozen.signal('SIGSTOP')
-  const dead = await startService(t, 'runner', one)
-  await tenant.publish()
-  await receiver.received(2)
-  const watcher = await startService(t, 'runner', one)
-  await dead.stop('SIGKILL')
+if (isLong)
+  t.test('a runner that is frozen is not robbed while a dead one is replaced', async (t) => {
+    const { receiver, tenant } = await bundle(t)
+    const answers = Promise.withResolvers<number>()
+    receiver.answerWith((_, n) => (n <= 2 ? answers.promise : 200))
+    // As long as it can be: two runners start meanwhile, and it is not about the timeout.
+    const one = { ...ENVIRONMENT, RUNNER_CONCURRENCY: '1', DELIVERY_TIMEOUT_SECONDS: '60' }
+    const frozen = await startService(t, 'runner', one)
+    await tenant.publish()
+    await receiver.received(1)
+    frozen.signal('SIGSTOP')
+    const dead = await startService(t, 'runner', one)
+    await tenant.publish()
+    await receiver.received(2)
+    const watcher = await startService(t, 'runner', one)
+    await dead.stop('SIGKILL')
 
-  // Those that an earlier test left dead may be found at the same time.
-  const names = ({ runners }: Record<string, unknown>) => String(runners)
-  const reaped = await watcher.line('runners.reaped', (line) => names(line).includes(idOf(dead)))
-  t.notOk(names(reaped).includes(idOf(frozen)))
-  await receiver.received(3, 60_000)
-  t.match(await runnerRow(frozen), { reaped_at: null })
+    // Those that an earlier test left dead may be found at the same time.
+    const names = ({ runners }: Record<string, unknown>) => String(runners)
+    const reaped = await watcher.line('runners.reaped', (line) => names(line).includes(idOf(dead)))
+    t.notOk(names(reaped).includes(idOf(frozen)))
+    await receiver.received(3, 60_000)
+    t.match(await runnerRow(frozen), { reaped_at: null })
 
-  answers.resolve(200)
-  frozen.signal('SIGCONT')
-  await atRest(tenant)
-  t.same(await outcomesOf(tenant), { delivered: 2, abandoned: 1 })
-  t.equal(receiver.requests.length, 3)
-  t.same(await Promise.all([frozen.stop(), watcher.stop()]), [0, 0])
-})
+    answers.resolve(200)
+    frozen.signal('SIGCONT')
+    await atRest(tenant)
+    t.same(await outcomesOf(tenant), { delivered: 2, abandoned: 1 })
+    t.equal(receiver.requests.length, 3)
+    t.same(await Promise.all([frozen.stop(), watcher.stop()]), [0, 0])
+  })
 
 if (isLong)
   t.test('a runner that was frozen and cut off is replaced, notices, and exits 75', async (t) => {

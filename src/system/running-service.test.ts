@@ -1,4 +1,5 @@
 /** The commands that need a service which delivers, against one: tail, listen, replay, runners. */
+
 import { execFile } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
@@ -11,6 +12,7 @@ import { SHAPES } from '../endpoints/shape.ts'
 import { EXIT } from '../terminal/exit-code.ts'
 import { secretBox } from '../testing/data/encryption.ts'
 import { createTenant } from '../testing/data/tenant.ts'
+import { isLong } from '../testing/long.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { processEnvironment, runCli, startCli } from '../testing/wiring/cli.ts'
 import { runCommand } from '../testing/wiring/command.ts'
@@ -86,22 +88,26 @@ t.test('tail says what it is refused for', async (t) => {
   t.match(await runCommand(['tail', 'a'], { env: away }), { exitCode: EXIT.unavailable })
 })
 
-t.test('an API that stops is not held up by streams, which go on with the next one', async (t) => {
-  const { tenant } = await bundle(t)
-  const first = await startService(t, 'api', { DATABASE_URL: databaseUrl })
-  const port = new URL(first.url).port
-  const tail = startCli(t, ['tail', tenant.key, '--json'], {
-    env: { ...env, POSTRIDER_URL: first.url },
-  })
-  await tail.warned(/watching/)
-  const lost = tail.warned(/connection lost/)
-  t.equal(await first.stop(), 0)
-  await lost
-  const line = tail.printed(/\n/)
-  const id = await tenant.publish()
-  await startService(t, 'api', { DATABASE_URL: databaseUrl, PORT: port })
-  t.equal(JSON.parse(await line).event.id, id)
-})
+if (isLong)
+  t.test(
+    'an API that stops is not held up by streams, which go on with the next one',
+    async (t) => {
+      const { tenant } = await bundle(t)
+      const first = await startService(t, 'api', { DATABASE_URL: databaseUrl })
+      const port = new URL(first.url).port
+      const tail = startCli(t, ['tail', tenant.key, '--json'], {
+        env: { ...env, POSTRIDER_URL: first.url },
+      })
+      await tail.warned(/watching/)
+      const lost = tail.warned(/connection lost/)
+      t.equal(await first.stop(), 0)
+      await lost
+      const line = tail.printed(/\n/)
+      const id = await tenant.publish()
+      await startService(t, 'api', { DATABASE_URL: databaseUrl, PORT: port })
+      t.equal(JSON.parse(await line).event.id, id)
+    },
+  )
 
 t.test('listen forwards an event with its headers and bytes, and it verifies', async (t) => {
   const { tenant, endpoint, receiver } = await bundle(t)
@@ -136,41 +142,45 @@ t.test('listen forwards an event with its headers and bytes, and it verifies', a
   t.match(await listen.exited, { exitCode: EXIT.ok })
 })
 
-t.test('listen forwards each shape to the byte, and signs it again in every scheme', async (t) => {
-  const { tenant, endpoint, receiver } = await bundle(t)
-  await using local = await startReceiver()
-  await using own = await startReceiver()
-  const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
-  for (const args of [
-    ['--forward', local.url],
-    ['--forward', own.url, '--secret', secret],
-  ]) {
-    const listen = startCli(t, ['listen', tenant.key, ...args], { env })
-    await listen.warned(/forwarding to/)
-  }
-  const hub = { 'X-Hub-Signature-256': 'sha256={hmac_hex} over {body}' }
-  for (const [n, shape] of SHAPES.entries()) {
-    const isOmitted = shape === 'raw'
-    await pool.query(
-      `update postrider.endpoint set shape = $2, shape_fields = array['$.id'], signature_headers = $3, webhook_signature = $4
+if (isLong)
+  t.test(
+    'listen forwards each shape to the byte, and signs it again in every scheme',
+    async (t) => {
+      const { tenant, endpoint, receiver } = await bundle(t)
+      await using local = await startReceiver()
+      await using own = await startReceiver()
+      const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+      for (const args of [
+        ['--forward', local.url],
+        ['--forward', own.url, '--secret', secret],
+      ]) {
+        const listen = startCli(t, ['listen', tenant.key, ...args], { env })
+        await listen.warned(/forwarding to/)
+      }
+      const hub = { 'X-Hub-Signature-256': 'sha256={hmac_hex} over {body}' }
+      for (const [n, shape] of SHAPES.entries()) {
+        const isOmitted = shape === 'raw'
+        await pool.query(
+          `update postrider.endpoint set shape = $2, shape_fields = array['$.id'], signature_headers = $3, webhook_signature = $4
        where id = $1`,
-      [endpoint.id, shape, hub, isOmitted ? 'omit' : 'send'],
-    )
-    await tenant.publish('invoice.paid', { id: 1.5, text: 'é' })
-    const ends = await Promise.all([receiver, local, own].map((one) => one.received(n + 1)))
-    const [sent, same, again] = ends.map((requests) => requests[n])
-    t.equal(same?.body, sent?.body, shape)
-    t.equal(again?.body, sent?.body, shape)
-    const { host: _, connection: __, ...headers } = sent?.headers ?? {}
-    t.match(same?.headers, headers, shape)
-    const body = again?.body ?? ''
-    const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
-    const expected = createHmac('sha256', key).update(body).digest('hex')
-    t.equal(again?.headers['x-hub-signature-256'], `sha256=${expected}`, shape)
-    if (isOmitted) t.notOk('webhook-signature' in (again?.headers ?? {}))
-    else t.ok(new Webhook(secret).verify(body, again?.headers as Record<string, string>), shape)
-  }
-})
+          [endpoint.id, shape, hub, isOmitted ? 'omit' : 'send'],
+        )
+        await tenant.publish('invoice.paid', { id: 1.5, text: 'é' })
+        const ends = await Promise.all([receiver, local, own].map((one) => one.received(n + 1)))
+        const [sent, same, again] = ends.map((requests) => requests[n])
+        t.equal(same?.body, sent?.body, shape)
+        t.equal(again?.body, sent?.body, shape)
+        const { host: _, connection: __, ...headers } = sent?.headers ?? {}
+        t.match(same?.headers, headers, shape)
+        const body = again?.body ?? ''
+        const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
+        const expected = createHmac('sha256', key).update(body).digest('hex')
+        t.equal(again?.headers['x-hub-signature-256'], `sha256=${expected}`, shape)
+        if (isOmitted) t.notOk('webhook-signature' in (again?.headers ?? {}))
+        else t.ok(new Webhook(secret).verify(body, again?.headers as Record<string, string>), shape)
+      }
+    },
+  )
 
 /** The API, but for requests of this path. */
 async function startFailingFor(t: Test, path: RegExp): Promise<string> {
@@ -196,31 +206,38 @@ async function startFailingFor(t: Test, path: RegExp): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-t.test(
-  'listen says so when it cannot ask for templates, and signs again in our scheme only',
-  async (t) => {
-    const { tenant, endpoint, receiver } = await bundle(t)
-    await pool.query('update postrider.endpoint set signature_headers = $2 where id = $1', [
-      endpoint.id,
-      { 'X-Hub-Signature-256': 'sha256={hmac_hex} over {body}' },
-    ])
-    await using local = await startReceiver()
-    const url = await startFailingFor(t, /\/endpoints\/[^/]+$/)
-    const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
-    const args = ['listen', tenant.key, '--forward', local.url, '--secret', secret]
-    const listen = startCli(t, args, { env: { ...env, POSTRIDER_URL: url } })
-    await listen.warned(/forwarding to/)
-    const said = listen.warned(/other signature headers are the ones that endpoint \S+ was sent: /)
-    await tenant.publish()
-    await said
-    const [request] = await local.received(1)
-    const headers = request?.headers as Record<string, string>
-    t.ok(new Webhook(secret).verify(request?.body ?? '', headers))
-    const [sent] = await receiver.received(1)
-    t.ok(headers['x-hub-signature-256'])
-    t.equal(headers['x-hub-signature-256'], sent?.headers['x-hub-signature-256'], 'as it was sent')
-  },
-)
+if (isLong)
+  t.test(
+    'listen says so when it cannot ask for templates, and signs again in our scheme only',
+    async (t) => {
+      const { tenant, endpoint, receiver } = await bundle(t)
+      await pool.query('update postrider.endpoint set signature_headers = $2 where id = $1', [
+        endpoint.id,
+        { 'X-Hub-Signature-256': 'sha256={hmac_hex} over {body}' },
+      ])
+      await using local = await startReceiver()
+      const url = await startFailingFor(t, /\/endpoints\/[^/]+$/)
+      const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+      const args = ['listen', tenant.key, '--forward', local.url, '--secret', secret]
+      const listen = startCli(t, args, { env: { ...env, POSTRIDER_URL: url } })
+      await listen.warned(/forwarding to/)
+      const said = listen.warned(
+        /other signature headers are the ones that endpoint \S+ was sent: /,
+      )
+      await tenant.publish()
+      await said
+      const [request] = await local.received(1)
+      const headers = request?.headers as Record<string, string>
+      t.ok(new Webhook(secret).verify(request?.body ?? '', headers))
+      const [sent] = await receiver.received(1)
+      t.ok(headers['x-hub-signature-256'])
+      t.equal(
+        headers['x-hub-signature-256'],
+        sent?.headers['x-hub-signature-256'],
+        'as it was sent',
+      )
+    },
+  )
 
 t.test('listen forwards an event once, whatever the endpoints, signed with a secret', async (t) => {
   const { tenant, receiver } = await bundle(t)
@@ -254,33 +271,34 @@ t.test('listen forwards an event once, whatever the endpoints, signed with a sec
   t.match(lines[0], { statusCode: 500, error: null, type: 'invoice.paid' })
 })
 
-t.test(
-  'listen goes on when nothing answers there, and refuses what is no URL or secret',
-  async (t) => {
-    const { tenant } = await bundle(t)
-    const closed = await startReceiver()
-    await closed.close()
-    const listen = startCli(t, ['listen', tenant.key, '--forward', closed.url], { env })
-    await listen.warned(/forwarding to/)
-    const line = listen.printed(/\n/)
-    await tenant.publish()
-    t.match(await line, /no response .*ECONNREFUSED/)
-    const wrong = [
-      [['--forward', 'localhost:3000'], '--forward localhost:3000 is no URL'],
-      [['--forward', 'http://a', '--secret', 'x'], '--secret signs with 1 byte'],
-      [
-        ['--forward', 'http://a', '--secret', 'zz'.repeat(9), '--secret-encoding', 'hex'],
-        'not hex',
-      ],
-      [['--forward', 'http://a', '--secret-encoding', 'utf8'], '--secret-encoding <encoding>'],
-    ] as const
-    for (const [options, said] of wrong) {
-      const { exitCode, stderr } = await runCommand(['listen', tenant.key, ...options], { env })
-      t.equal(exitCode, EXIT.usage, options.join(' '))
-      t.match(stderr, said)
-    }
-  },
-)
+if (isLong)
+  t.test(
+    'listen goes on when nothing answers there, and refuses what is no URL or secret',
+    async (t) => {
+      const { tenant } = await bundle(t)
+      const closed = await startReceiver()
+      await closed.close()
+      const listen = startCli(t, ['listen', tenant.key, '--forward', closed.url], { env })
+      await listen.warned(/forwarding to/)
+      const line = listen.printed(/\n/)
+      await tenant.publish()
+      t.match(await line, /no response .*ECONNREFUSED/)
+      const wrong = [
+        [['--forward', 'localhost:3000'], '--forward localhost:3000 is no URL'],
+        [['--forward', 'http://a', '--secret', 'x'], '--secret signs with 1 byte'],
+        [
+          ['--forward', 'http://a', '--secret', 'zz'.repeat(9), '--secret-encoding', 'hex'],
+          'not hex',
+        ],
+        [['--forward', 'http://a', '--secret-encoding', 'utf8'], '--secret-encoding <encoding>'],
+      ] as const
+      for (const [options, said] of wrong) {
+        const { exitCode, stderr } = await runCommand(['listen', tenant.key, ...options], { env })
+        t.equal(exitCode, EXIT.usage, options.join(' '))
+        t.match(stderr, said)
+      }
+    },
+  )
 
 t.test('replay counts, asks, begins, and shows how far it is', async (t) => {
   const { tenant, receiver, deliver, endpoint } = await bundle(t)
