@@ -44,6 +44,7 @@ const LONG = [
   'src/events/route-cost.test.ts',
   'src/operations/overview.browser.test.ts',
   'src/portal-links/frames.browser.test.ts',
+  'src/portal-links/portal.browser.test.ts',
   'src/postgres/embedded/embedded-postgres.test.ts',
   'src/postgres/migrate/tenant-role.test.ts',
   'src/postgres/migrate/upgrade.test.ts',
@@ -80,6 +81,7 @@ const LONG = [
   'src/system/runner/small-receiver.test.ts',
   'src/system/runner/unreadable-secrets.test.ts',
   'src/system/silent-network.test.ts',
+  'src/system/svix-table.test.ts',
   'src/system/tracing.test.ts',
 ]
 /** Few enough that what is left at the end is never long. */

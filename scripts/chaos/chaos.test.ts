@@ -8,7 +8,7 @@ const PROGRAM = join(import.meta.dirname, 'run.ts')
  * It goes on until every fault has struck and every operation has been done, and no longer. `npm run chaos` goes on
  * for a minute at four times the rate, with three runners, on a disk, and with a receiver that is down for so long that its circuit opens.
  */
-const OPTIONS = { seconds: 0, pause: 0.5, rate: 10, ahead: 3, down: 0, runners: 2, durable: 0 }
+const OPTIONS = { seconds: 0, pause: 0.5, rate: 8, ahead: 3, down: 0, runners: 2, durable: 0 }
 /** Starting everything, and coming to rest. */
 const MS_MAX = 480_000
 
