@@ -1,5 +1,5 @@
 #!/bin/sh
-# The one gate, the same here and in CI: format and lint, types, tests.
+# Format and lint, types, tests. `.ci/run` runs the same, and the tests that take long.
 #
 # Runs all three whatever the first says, names those that failed, and ends non-zero on any.
 # Arguments go to tap: scripts/check.sh src/config/config.test.ts

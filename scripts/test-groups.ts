@@ -3,7 +3,7 @@
  * each group of others, which run one after the other in one process. Those that need a browser are one group: they
  * share it.
  *
- * Two in three files belong to a group. A separate process costs each between a quarter and a whole second of the
+ * Most files belong to a group. A separate process costs each between a quarter and a whole second of the
  * processor, for what tap and the API load and compile, before the first test.
  */
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -22,20 +22,20 @@ const LONGEST = [
   'src/system/runner/circuit.test.ts',
   'src/system/outages.test.ts',
 ]
-/** They start the program or servers, but for those that read files and ledgers. */
+/** They start the program or servers. */
 const ALONE = /^scripts\/|^src\/system\/(?:runner\/|[^/]+$)/
+/** But for these: they read files, or use the database of the tests. */
 const READS =
   /^scripts\/(?:chaos\/judging|bench\/measure|languages)\/|^src\/system\/(?:cli-client|dba-guide|docs|layers|security-guide|unused|views|words)\./
 const IN_BROWSER = /\.browser\.test\.ts$/
 /**
- * Only a long run has these: whole processes, for every kind of load, fault, server and client. Of those, a short run has
- * one each: a running service, an outage of the database, chaos, a failover, hostile settings with PgBouncer, a circuit,
- * a first run in a browser.
+ * Only a long run has these: mostly whole processes, for every kind of load, fault, server and client; upgrades, costs with
+ * many rows, and pages in browsers as well. A short run has one of most kinds: a running service, an outage of the
+ * database, chaos, a failover, hostile settings with PgBouncer, a circuit, and a first run in a browser.
  */
 const LONG = [
   'scripts/bench/bench.test.ts',
   'scripts/hostile/hostile.test.ts',
-  'scripts/package.test.ts',
   'scripts/repeats/repeats.test.ts',
   'scripts/snippets.test.ts',
   'src/attempts/live.browser.test.ts',
@@ -84,18 +84,18 @@ const LONG = [
   'src/system/svix-table.test.ts',
   'src/system/tracing.test.ts',
 ]
-/** Few enough that what is left at the end is never long. */
+/** With 12, a run needs a tenth more of the processor's time. 48 save nothing, and the last group ends late. */
 const GROUP_MAX = 24
 
 const all = globSync('{src,scripts}/**/*.test.ts', { cwd: root }).sort()
-const unknown = LONG.filter((file) => !all.includes(file))
+const unknown = [...LONG, ...LONGEST].filter((file) => !all.includes(file))
 if (unknown.length > 0)
   throw new Error(`there is no ${unknown.join(', no ')}: scripts/test-groups.ts`)
 const files = isLong ? all : all.filter((file) => !LONG.includes(file))
 const inBrowser = files.filter((file) => IN_BROWSER.test(file))
 const isAlone = (file: string) => ALONE.test(file) && !READS.test(file)
-const short = files.filter((file) => !isAlone(file) && !IN_BROWSER.test(file))
-const groupCount = Math.ceil(short.length / GROUP_MAX)
+const together = files.filter((file) => !isAlone(file) && !IN_BROWSER.test(file))
+const groupCount = Math.ceil(together.length / GROUP_MAX)
 
 const folder = join(root, TOGETHER)
 rmSync(folder, { recursive: true, force: true })
@@ -103,8 +103,8 @@ mkdirSync(folder, { recursive: true })
 
 /** Of neighbours, as files of one folder import the same. */
 function groupOf(n: number): string[] {
-  const [from, to] = [n, n + 1].map((at) => Math.round((at * short.length) / groupCount))
-  return short.slice(from, to)
+  const [from, to] = [n, n + 1].map((at) => Math.round((at * together.length) / groupCount))
+  return together.slice(from, to)
 }
 
 function writeGroup(group: readonly string[], n: number): string {

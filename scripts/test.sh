@@ -1,6 +1,6 @@
 #!/bin/sh
-# `npm test`: every test, or the files that are given. Arguments are tap's. Of every test the short ones share
-# processes: scripts/test-groups.ts.
+# `npm test`: the tests that scripts/test-groups.ts lists, most of which share a process, or the files that are given.
+# Arguments are tap's.
 #
 # Its whole output stays in .tap/run.tap: from there scripts/not-run.ts tells afterwards what was skipped, and
 # scripts/test-times.ts what took the time.

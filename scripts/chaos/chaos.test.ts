@@ -6,7 +6,7 @@ import { runToReport } from './run-to-report.ts'
 const PROGRAM = join(import.meta.dirname, 'run.ts')
 /**
  * It goes on until every fault has struck and every operation has been done, and no longer. `npm run chaos` goes on
- * for a minute at four times the rate, with three runners, on a disk, and with a receiver that is down for so long that its circuit opens.
+ * for a minute with 40 events a second, three runners, a disk, and a receiver that is down until its circuit opens.
  */
 const OPTIONS = { seconds: 0, pause: 0.5, rate: 8, ahead: 3, down: 0, runners: 2, durable: 0 }
 /** Starting everything, and coming to rest. */

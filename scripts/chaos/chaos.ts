@@ -45,7 +45,7 @@ export interface ChaosOptions {
   aheadSeconds: number
   /** How long one receiver is down in every two minutes, so that its circuit opens. */
   downSeconds: number
-  /** How many are kept running; of one that is killed another takes the work over. */
+  /** How many are kept running, at least two: when one is killed, another takes its work over. */
   runners: number
   /** Whether Postgres waits for the disk. What is acknowledged outlives the end of its process anyway. */
   isDurable: boolean

@@ -14,6 +14,7 @@ export function reportOf(options: ChaosOptions, findings: Findings) {
     failures,
     seconds: options.seconds,
     rate: options.rate,
+    runners: options.runners,
     seed: options.seed,
     ...verdict,
     ...erasures,

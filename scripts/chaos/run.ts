@@ -4,7 +4,7 @@
  *     npm run chaos -- --seconds 600 --rate 40 --seed 7
  *
  * Everything it starts is its own and on 127.0.0.1: a durable Postgres, Redis when it is installed, two APIs,
- * three runners, a receiver that fails at random. The last line of stdout is the result as JSON; what
+ * three runners or more, a receiver that fails at random. The last line of stdout is the result as JSON; what
  * happens meanwhile is on stderr when somebody watches. docs/explanation/guarantees.md tells the method.
  */
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -28,7 +28,7 @@ const given = readOptions({
     default: 20,
     help: 'seconds that one receiver is down in every two minutes; its circuit opens',
   },
-  runners: { default: 3, help: 'that are kept running' },
+  runners: { default: 3, help: 'how many runners are kept running, at least two' },
   durable: { default: 1, help: '0 for a Postgres in memory that waits for no disk' },
   drain: {
     default: 240,
@@ -42,6 +42,8 @@ const given = readOptions({
 
 await runProgram(
   async (cleanup) => {
+    if (!Number.isInteger(given.runners) || given.runners < 2)
+      throw new Error('--runners takes a whole number from 2 on')
     const folder = await mkdtemp(join(tmpdir(), 'postrider-chaos-'))
     await chmod(folder, 0o711)
     const startedAt = performance.now()

@@ -28,7 +28,7 @@ const programs = [`${POSTGRES_BIN}/postgres`, 'patroni', 'etcd', HAPROXY]
 const skip = programs.map(missing).find((reason) => reason !== undefined) ?? false
 
 t.test(
-  'a primary that dies loses nothing, whichever way leads to the next',
+  `a primary that dies loses nothing, found by ${WAYS_OF_RUN.join(', ')}`,
   { skip },
   async (t) => {
     const options = {

@@ -35,7 +35,7 @@ interface Dev extends CliProcess {
 const FEW_PARTITIONS = { PGOPTIONS: '-c postrider.partition_days_ahead=2' }
 
 const CHECKOUT = join(import.meta.dirname, '..', '..')
-/** Five starts, most with a separate database; on a busy machine each takes several seconds. */
+/** Up to six starts, most with a separate database; on a busy machine each takes several seconds. */
 t.setTimeout(600_000)
 
 async function startDev(

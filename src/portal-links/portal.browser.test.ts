@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
-import { isLong } from '../testing/long.ts'
 import {
   findBarriers,
   findBarriersOnScreens,
@@ -19,8 +18,6 @@ import { startServiceWithPages } from '../testing/wiring/service-with-pages.ts'
 
 const browser = await startBrowser(t)
 const HOSTILE = '</code></pre><script>document.title="broken"</script><img src=x onerror=alert(1)>'
-/** Of each kind of page one: an overview, an entry of a list, and a form. */
-const SAMPLE = /^\/portal(?:|\/deliveries\/[^/]+|\/endpoints\/new)$/
 /** One pixel. */
 const LOGO = Buffer.from('R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs=', 'base64')
 /** Hard to read on white, as some people's colours are. */
@@ -55,40 +52,39 @@ else {
     await press(page, yes)
   }
 
-  if (isLong)
-    t.test('a first visit: from the link to a delivered test event and a new secret', async (t) => {
-      const tenant = await newTenant()
-      const { page, faults } = await openWindow(browser, url)
-      await page.goto(await linkTo(tenant))
-      t.equal(new URL(page.url()).pathname + new URL(page.url()).search, '/portal')
-      await page.getByText('No endpoints yet').waitFor()
-      await page.getByRole('link', { name: 'Add an endpoint' }).click()
-      await page.getByLabel('URL').fill(`${receiver.url}/first`)
-      await page.getByLabel('Event types').fill('invoice.*')
-      await press(page, 'Create endpoint')
-      await page.getByText('Endpoint created.').waitFor()
+  t.test('a first visit: from the link to a delivered test event and a new secret', async (t) => {
+    const tenant = await newTenant()
+    const { page, faults } = await openWindow(browser, url)
+    await page.goto(await linkTo(tenant))
+    t.equal(new URL(page.url()).pathname + new URL(page.url()).search, '/portal')
+    await page.getByText('No endpoints yet').waitFor()
+    await page.getByRole('link', { name: 'Add an endpoint' }).click()
+    await page.getByLabel('URL').fill(`${receiver.url}/first`)
+    await page.getByLabel('Event types').fill('invoice.*')
+    await press(page, 'Create endpoint')
+    await page.getByText('Endpoint created.').waitFor()
 
-      await press(page, 'Send a test event')
-      await page.getByText('Test event delivered: HTTP 200').waitFor()
-      await page.getByRole('link', { name: 'Deliveries' }).last().click()
-      await page.getByRole('table').getByText('delivered').waitFor()
-      await page.getByRole('table').locator('.lead').first().click()
-      await page.getByRole('heading', { name: 'Attempt 1' }).waitFor()
-      t.match(await page.locator('#delivery').textContent(), 'test event')
+    await press(page, 'Send a test event')
+    await page.getByText('Test event delivered: HTTP 200').waitFor()
+    await page.getByRole('link', { name: 'Deliveries' }).last().click()
+    await page.getByRole('table').getByText('delivered').waitFor()
+    await page.getByRole('table').locator('.lead').first().click()
+    await page.getByRole('heading', { name: 'Attempt 1' }).waitFor()
+    t.match(await page.locator('#delivery').textContent(), 'test event')
 
-      const name = `${new URL(receiver.url).host}/first`
-      await page.locator('.facts').getByRole('link', { name }).click()
-      await press(page, 'Show secret')
-      const secret = page.locator('.notice code').first()
-      const before = await secret.textContent()
-      t.match(before, /^whsec_/)
-      await ask(page, 'Rotate', 'Rotate secret')
-      await page.getByText('Secret rotated').waitFor()
-      await press(page, 'Show secret')
-      await page.getByText('The previous secret also signs until').waitFor()
-      t.not(await secret.textContent(), before)
-      t.strictSame(faults, [])
-    })
+    const name = `${new URL(receiver.url).host}/first`
+    await page.locator('.facts').getByRole('link', { name }).click()
+    await press(page, 'Show secret')
+    const secret = page.locator('.notice code').first()
+    const before = await secret.textContent()
+    t.match(before, /^whsec_/)
+    await ask(page, 'Rotate', 'Rotate secret')
+    await page.getByText('Secret rotated').waitFor()
+    await press(page, 'Show secret')
+    await page.getByText('The previous secret also signs until').waitFor()
+    t.not(await secret.textContent(), before)
+    t.strictSame(faults, [])
+  })
 
   t.test('a first verified test takes at most six clicks', async (t) => {
     await call('PUT', '/api/event-types/walk.created', { description: 'A walk began' })
@@ -109,12 +105,12 @@ else {
     await click(page.getByRole('link', { name: 'Add an endpoint' }))
     await page.getByLabel('URL').fill(`${receiver.url}/walk`)
     await click(page.getByRole('checkbox', { name: 'walk.*' }))
-    if (isLong) t.strictSame(await findBarriersOnScreens(page), [], 'the form with its tree')
+    t.strictSame(await findBarriersOnScreens(page), [], 'the form with its tree')
     await click(page.getByRole('button', { name: 'Create endpoint' }))
     await click(page.getByRole('button', { name: 'Show secret' }))
     await page.getByText('Verify every request with it').waitFor()
     const secret = (await page.locator('.notice code').first().textContent()) ?? ''
-    if (isLong) t.strictSame(await findBarriersOnScreens(page), [], 'the secret with its code')
+    t.strictSame(await findBarriersOnScreens(page), [], 'the secret with its code')
     await page.getByLabel('Type of the test event').selectOption('walk.ended')
     await click(page.getByRole('button', { name: 'Send a test event' }))
     await page.getByText('Test event delivered: HTTP 200').waitFor()
@@ -127,71 +123,63 @@ else {
     t.strictSame(faults, [])
   })
 
-  if (isLong)
-    t.test(
-      'an endpoint is edited, paused, resumed and deleted; a failed one retried',
-      async (t) => {
-        const tenant = await newTenant()
-        const { id } = await call('POST', `/api/tenants/${tenant}/endpoints`, { url: receiver.url })
-        const { page, faults } = await openWindow(browser, url, { expected: [/status of 422/] })
-        await page.goto(await linkTo(tenant))
-        await page.locator('.list .lead').first().click()
-        await page.getByRole('link', { name: 'Edit' }).click()
-        await page.getByLabel('URL').fill('ftp://wrong')
-        await page.getByLabel('Description').fill('kept as typed')
-        await press(page, 'Save')
-        await page.locator('.mistake').waitFor()
-        t.equal(await page.getByLabel('Description').inputValue(), 'kept as typed')
-        await page.getByLabel('URL').fill(`${receiver.url}/edited`)
-        await press(page, 'Save')
-        await page.getByText('Endpoint saved').waitFor()
-        await ask(page, 'Pause', 'Pause endpoint')
-        await page.getByText('Endpoint paused').waitFor()
-        await ask(page, 'Resume', 'Resume endpoint')
-        await page.getByText('Endpoint resumed').waitFor()
+  t.test('an endpoint is edited, paused, resumed and deleted; a failed one retried', async (t) => {
+    const tenant = await newTenant()
+    const { id } = await call('POST', `/api/tenants/${tenant}/endpoints`, { url: receiver.url })
+    const { page, faults } = await openWindow(browser, url, { expected: [/status of 422/] })
+    await page.goto(await linkTo(tenant))
+    await page.locator('.list .lead').first().click()
+    await page.getByRole('link', { name: 'Edit' }).click()
+    await page.getByLabel('URL').fill('ftp://wrong')
+    await page.getByLabel('Description').fill('kept as typed')
+    await press(page, 'Save')
+    await page.locator('.mistake').waitFor()
+    t.equal(await page.getByLabel('Description').inputValue(), 'kept as typed')
+    await page.getByLabel('URL').fill(`${receiver.url}/edited`)
+    await press(page, 'Save')
+    await page.getByText('Endpoint saved').waitFor()
+    await ask(page, 'Pause', 'Pause endpoint')
+    await page.getByText('Endpoint paused').waitFor()
+    await ask(page, 'Resume', 'Resume endpoint')
+    await page.getByText('Endpoint resumed').waitFor()
 
-        receiver.answerWith(() => 500)
-        const event = await call('POST', '/api/events', { tenant, type: 'a.b', data: 1 })
-        await service.attempted(event.id)
-        await page.goto(`/portal/deliveries?endpoint=${id}&class=5`)
-        await page.getByRole('table').locator('.lead').first().click()
-        receiver.answerWith(() => 200)
-        await ask(page, 'Retry now', 'Retry delivery')
-        await page.locator('#delivery .facts').getByText('Delivered', { exact: true }).waitFor()
+    receiver.answerWith(() => 500)
+    const event = await call('POST', '/api/events', { tenant, type: 'a.b', data: 1 })
+    await service.attempted(event.id)
+    await page.goto(`/portal/deliveries?endpoint=${id}&class=5`)
+    await page.getByRole('table').locator('.lead').first().click()
+    receiver.answerWith(() => 200)
+    await ask(page, 'Retry now', 'Retry delivery')
+    await page.locator('#delivery .facts').getByText('Delivered', { exact: true }).waitFor()
 
-        await page.goto(`/portal/endpoints/${id}`)
-        await ask(page, 'Delete', 'Delete endpoint')
-        await page.getByText('No endpoints yet').waitFor()
-        t.strictSame(faults, [])
-      },
-    )
+    await page.goto(`/portal/endpoints/${id}`)
+    await ask(page, 'Delete', 'Delete endpoint')
+    await page.getByText('No endpoints yet').waitFor()
+    t.strictSame(faults, [])
+  })
 
-  if (isLong)
-    t.test(
-      'the live view shows attempts of this tenant as they end, and of no other',
-      async (t) => {
-        const [own, other] = [await newTenant(), await newTenant()]
-        for (const tenant of [own, other]) {
-          await call('POST', `/api/tenants/${tenant}/endpoints`, { url: receiver.url })
-        }
-        const { page, faults } = await openWindow(browser, url)
-        await page.goto(await linkTo(own, { access: 'read' }))
-        await page.getByRole('link', { name: 'Live', exact: true }).click()
-        await page.locator('#live-state').getByText('Live', { exact: true }).waitFor()
-        await call('POST', '/api/events', { tenant: other, type: 'not.mine', data: 1 })
-        await call('POST', '/api/events', { tenant: own, type: 'mine.first', data: 1 })
-        const rows = page.locator('#live tbody tr')
-        await rows.getByText('mine.first').waitFor()
-        t.equal(await rows.count(), 1)
-        t.match(await rows.first().textContent(), /Delivered HTTP 200/)
-        await page
-          .locator('#live-seen')
-          .getByText(/^Last attempt .* · 1 in the last minute$/)
-          .waitFor()
-        t.strictSame(await findBarriers(page), [])
-        t.strictSame(faults, [])
-      },
-    )
+  t.test('the live view shows attempts of this tenant as they end, and of no other', async (t) => {
+    const [own, other] = [await newTenant(), await newTenant()]
+    for (const tenant of [own, other]) {
+      await call('POST', `/api/tenants/${tenant}/endpoints`, { url: receiver.url })
+    }
+    const { page, faults } = await openWindow(browser, url)
+    await page.goto(await linkTo(own, { access: 'read' }))
+    await page.getByRole('link', { name: 'Live', exact: true }).click()
+    await page.locator('#live-state').getByText('Live', { exact: true }).waitFor()
+    await call('POST', '/api/events', { tenant: other, type: 'not.mine', data: 1 })
+    await call('POST', '/api/events', { tenant: own, type: 'mine.first', data: 1 })
+    const rows = page.locator('#live tbody tr')
+    await rows.getByText('mine.first').waitFor()
+    t.equal(await rows.count(), 1)
+    t.match(await rows.first().textContent(), /Delivered HTTP 200/)
+    await page
+      .locator('#live-seen')
+      .getByText(/^Last attempt .* · 1 in the last minute$/)
+      .waitFor()
+    t.strictSame(await findBarriers(page), [])
+    t.strictSame(faults, [])
+  })
 
   t.test('a link that only looks shows no button that acts', async (t) => {
     const tenant = await newTenant()
@@ -227,17 +215,16 @@ else {
     t.strictSame(faults, [])
   })
 
-  if (isLong)
-    t.test('pages without anything on them teach', async (t) => {
-      const { page, faults } = await openWindow(browser, url)
-      await page.goto(await linkTo(await newTenant()))
-      for (const path of ['', '/endpoints', '/deliveries', '/events', '/event-types']) {
-        await page.goto(`/portal${path}`)
-        t.ok(await page.locator('.empty').isVisible(), `${path} teaches`)
-        t.strictSame(await findBarriers(page), [], path)
-      }
-      t.strictSame(faults, [])
-    })
+  t.test('pages without anything on them teach', async (t) => {
+    const { page, faults } = await openWindow(browser, url)
+    await page.goto(await linkTo(await newTenant()))
+    for (const path of ['', '/endpoints', '/deliveries', '/events', '/event-types']) {
+      await page.goto(`/portal${path}`)
+      t.ok(await page.locator('.empty').isVisible(), `${path} teaches`)
+      t.strictSame(await findBarriers(page), [], path)
+    }
+    t.strictSame(faults, [])
+  })
 
   t.test('pages with everything on them', async (t) => {
     const tenant = await newTenant()
@@ -247,7 +234,7 @@ else {
     t.test('with a pale accent, on a large screen and a phone: no barriers', async (t) => {
       const { page, faults } = await openWindow(browser, url, { expected })
       await page.goto(await linkTo(tenant))
-      for (const path of isLong ? paths : paths.filter((path) => SAMPLE.test(path))) {
+      for (const path of paths) {
         await page.goto(path)
         t.strictSame(await findBarriersOnScreens(page), [], path)
         t.not(await page.title(), 'broken', 'what others wrote is text')

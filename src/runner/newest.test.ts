@@ -13,7 +13,7 @@ import { startService } from '../testing/wiring/service.ts'
 const KEYS = Array.from({ length: 10 }, (_, n) => `article:${n}`)
 /** Changes of all keys together, before anything is sent. */
 const QUIET_CHANGES = isLong ? 3_000 : 1_000
-const IN_CALL = QUIET_CHANGES / 5
+const IN_CALL = isLong ? 500 : 200
 const PRODUCERS = 4
 /** Changes of each producer while a runner sends. */
 const LIVE_CHANGES = isLong ? 60 : 20

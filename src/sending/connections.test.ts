@@ -1,6 +1,6 @@
-import tls from 'node:tls'
+import type tls from 'node:tls'
 import t from 'tap'
-import { type Certificate, makeCertificates } from '../testing/servers/certificates.ts'
+import { type Certificate, makeCertificates, trustOnly } from '../testing/servers/certificates.ts'
 import { startNameServer } from '../testing/servers/name-server.ts'
 import { startHttpProxy } from '../testing/servers/proxy.ts'
 import { startRawReceiver, startReceiver } from '../testing/servers/receiver.ts'
@@ -9,7 +9,7 @@ import { type ClientCertificate, drawAge } from './connections.ts'
 import { createLookup } from './lookup.ts'
 
 const certificates = await makeCertificates()
-tls.setDefaultCACertificates([certificates.ca])
+trustOnly(t, [certificates.ca])
 const { client, otherClient } = certificates
 
 /** A receiver that lets in only whom the authority has certified. */

@@ -1,9 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { LookupAddress } from 'node:dns'
 import net from 'node:net'
-import tls from 'node:tls'
 import t from 'tap'
-import { makeCertificates } from '../testing/servers/certificates.ts'
+import { makeCertificates, trustOnly } from '../testing/servers/certificates.ts'
 import { startHttpProxy, startSocksProxy } from '../testing/servers/proxy.ts'
 import { startRawReceiver, startReceiver } from '../testing/servers/receiver.ts'
 import { startSlowAddress } from '../testing/servers/slow-address.ts'
@@ -12,7 +11,7 @@ import { ADDRESSES_MAX, DialFailed, Dialing, openFirst } from './dial.ts'
 import type { Later, LookupAll } from './lookup.ts'
 
 const certificates = await makeCertificates()
-tls.setDefaultCACertificates([certificates.ca])
+trustOnly(t, [certificates.ca])
 
 const toAddress = (address: string): LookupAddress => ({ address, family: net.isIP(address) })
 

@@ -2,11 +2,10 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
-import tls from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
-import { type Certificate, makeCertificates } from '../testing/servers/certificates.ts'
+import { type Certificate, makeCertificates, trustOnly } from '../testing/servers/certificates.ts'
 import { startRawReceiver, startReceiver } from '../testing/servers/receiver.ts'
 import { startSender } from '../testing/wiring/sender.ts'
 import { createLookup, type LookupAll } from './lookup.ts'
@@ -19,7 +18,7 @@ const OK = 'HTTP/1.1 200 OK\r\n'
 const LOOPBACK: LookupAll = (_name, _options, done) =>
   done(null, [{ address: '127.0.0.1', family: 4 }])
 const certificates = await makeCertificates()
-tls.setDefaultCACertificates([certificates.ca])
+trustOnly(t, [certificates.ca])
 
 /** Waits for a request to begin, then writes `parts` and leaves the connection open. */
 function startSaying(...parts: (string | Buffer)[]) {

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
-import tls from 'node:tls'
 import t from 'tap'
-import { makeCertificates } from '../testing/servers/certificates.ts'
+import { makeCertificates, trustOnly } from '../testing/servers/certificates.ts'
 import { startHttpProxy, startSocksProxy, type TestProxy } from '../testing/servers/proxy.ts'
 import { startRawReceiver, startReceiver } from '../testing/servers/receiver.ts'
 import { startSender } from '../testing/wiring/sender.ts'
@@ -9,7 +8,7 @@ import { parseCidrs } from './egress.ts'
 import type { LookupAll } from './lookup.ts'
 
 const certificates = await makeCertificates()
-tls.setDefaultCACertificates([certificates.ca])
+trustOnly(t, [certificates.ca])
 
 /** For cases in which any lookup of ours is a mistake. */
 const noLookup: LookupAll = (hostname) => {

@@ -1,16 +1,15 @@
 import type { LookupAddress } from 'node:dns'
 import type { Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import tls from 'node:tls'
 import t from 'tap'
-import { type Certificate, makeCertificates } from '../testing/servers/certificates.ts'
+import { type Certificate, makeCertificates, trustOnly } from '../testing/servers/certificates.ts'
 import { startRawReceiver, startReceiver } from '../testing/servers/receiver.ts'
 import { startSender } from '../testing/wiring/sender.ts'
 import { parseCidrs } from './egress.ts'
 import type { LookupAll } from './lookup.ts'
 
 const certificates = await makeCertificates()
-tls.setDefaultCACertificates([certificates.ca])
+trustOnly(t, [certificates.ca])
 
 const hasIPv6 = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === '::1'),

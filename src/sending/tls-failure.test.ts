@@ -7,7 +7,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import tls, { type TlsOptions } from 'node:tls'
 import t from 'tap'
-import { makeBadCertificates, makeCertificates } from '../testing/servers/certificates.ts'
+import {
+  makeBadCertificates,
+  makeCertificates,
+  trustOnly,
+} from '../testing/servers/certificates.ts'
 import { startRawReceiver } from '../testing/servers/receiver.ts'
 import { startSender } from '../testing/wiring/sender.ts'
 import type { LookupAll } from './lookup.ts'
@@ -15,7 +19,7 @@ import { describeTlsFailure } from './tls-failure.ts'
 
 const good = await makeCertificates()
 const bad = await makeBadCertificates()
-tls.setDefaultCACertificates([good.ca, ...bad.cas])
+trustOnly(t, [good.ca, ...bad.cas])
 
 const LOOPBACK: LookupAll = (_name, _options, done) =>
   done(null, [{ address: '127.0.0.1', family: 4 }])

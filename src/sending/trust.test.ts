@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import tls from 'node:tls'
 import t from 'tap'
-import { makeCertificates } from '../testing/servers/certificates.ts'
+import { makeCertificates, trustOnly } from '../testing/servers/certificates.ts'
 import { startHttpProxy } from '../testing/servers/proxy.ts'
 import { startReceiver } from '../testing/servers/receiver.ts'
 import { startSender } from '../testing/wiring/sender.ts'
@@ -11,6 +11,7 @@ const fingerprint = (pem: string) => new X509Certificate(pem).fingerprint256
 
 t.test('an authority is trusted next to those of Node, by receivers and proxies', async (t) => {
   const { valid, ca, selfSigned } = await makeCertificates()
+  trustOnly(t, tls.getCACertificates('bundled'))
   const before = tls.getCACertificates('default')
   await using receiver = await startReceiver({ tls: valid })
   await using proxy = await startHttpProxy({ tls: valid })

@@ -118,7 +118,10 @@ const SECRET = generateSecret()
 /** The programs of a page that receive webhooks, imported from separate files. */
 async function programsOf(t: Test, page: string, more = ''): Promise<Record<string, never>[]> {
   const folder = t.testdir({ node_modules: t.fixture('symlink', join(root, 'node_modules')) })
-  Object.assign(process.env, { WEBHOOK_SECRET: SECRET })
+  process.env['WEBHOOK_SECRET'] = SECRET
+  t.teardown(() => {
+    delete process.env['WEBHOOK_SECRET']
+  })
   const blocks = [...read(page).matchAll(/^```js\b[^\n]*\n(.*?)^```$/gms)]
   return Promise.all(
     blocks.map(([, code = ''], index) => {

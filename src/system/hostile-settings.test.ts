@@ -19,13 +19,13 @@ import { runCommand } from '../testing/wiring/command.ts'
 import { callEveryRoute, requestsTo } from '../testing/wiring/every-route.ts'
 import { type Service, startService } from '../testing/wiring/service.ts'
 
-if (isLong)
+const skip = missing('/usr/lib/postgresql/15/bin/postgres') ?? missing(PGBOUNCER) ?? false
+
+if (isLong || skip)
   t.test('Postgres 18', async (t) => {
     const url = await createHostileDatabase(t, await readTestServer())
     await onHostile(t, { url, env: { DATABASE_URL: url } })
   })
-
-const skip = missing('/usr/lib/postgresql/15/bin/postgres') ?? missing(PGBOUNCER) ?? false
 
 t.test('Postgres 15 with JIT, and PgBouncer before the API', { skip }, async (t) => {
   const server = await ensureDebianServer(15)

@@ -10,7 +10,6 @@ import t, { type Test } from 'tap'
 import { findViolations } from '../../operations/violations.ts'
 import { secretBox } from '../../testing/data/encryption.ts'
 import { createTenant, type TestTenant } from '../../testing/data/tenant.ts'
-import { isLong } from '../../testing/long.ts'
 import { startReceiver } from '../../testing/servers/receiver.ts'
 import { startRolesServer } from '../../testing/servers/roles-server.ts'
 import { withAdmin } from '../../testing/servers/template.ts'
@@ -32,7 +31,7 @@ const DONE = 20
 const CUT_OFF = 5
 
 t.test('on Postgres 18', (t) => conformance(t))
-if (isLong) t.test('on Postgres 15', (t) => conformance(t, 15))
+t.test('on Postgres 15', (t) => conformance(t, 15))
 
 async function conformance(t: Test, major?: number) {
   const server = await startRolesServer(t, major ? { major } : {})

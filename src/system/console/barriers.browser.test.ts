@@ -2,7 +2,6 @@
 
 import t from 'tap'
 import { addIncident } from '../../testing/data/world.ts'
-import { isLong } from '../../testing/long.ts'
 import {
   findBarriers,
   findBarriersOnScreens,
@@ -27,9 +26,7 @@ const ODD =
     '',
   )
 
-/** Of each kind of page one: an overview, a list, one of its entries and a form. */
-const SAMPLE = /^\/console(?:|\/deliveries(?:\/[^/]+)?|\/endpoints\/[^/]+\/edit)$/
-const LOOK: Look = isLong ? 'all' : 'desk and phone'
+const LOOK: Look = 'all'
 
 /** Paths of every page; the first half shows lists. */
 async function fill({ call, pool }: ServiceWithPages, receiverUrl: string): Promise<string[]> {
@@ -101,21 +98,20 @@ else {
   const { url, adminKey } = service
   const expected = [/the server responded with a status of 404/]
 
-  if (isLong)
-    t.test('empty pages: axe finds nothing serious, each says what to do', async (t) => {
-      const { page, faults } = await openWindow(browser, url, { expected })
-      await signIn(page, adminKey)
-      await service.call('DELETE', '/api/tenants/default')
-      for (const path of ['/deliveries', '/events', '/event-types', '/replays', '/keys']) {
-        await page.goto(`/console${path}`)
-        t.ok(await page.locator('.empty').isVisible(), `${path} teaches`)
-        // A replay needs no command: its form stands above.
-        const commands = page.locator('.empty button[data-copy*=" "]')
-        if (path !== '/replays') t.ok(await commands.first().isVisible(), `${path} with a command`)
-        t.strictSame(await findBarriers(page), [], path)
-      }
-      t.strictSame(faults, [])
-    })
+  t.test('empty pages: axe finds nothing serious, each says what to do', async (t) => {
+    const { page, faults } = await openWindow(browser, url, { expected })
+    await signIn(page, adminKey)
+    await service.call('DELETE', '/api/tenants/default')
+    for (const path of ['/deliveries', '/events', '/event-types', '/replays', '/keys']) {
+      await page.goto(`/console${path}`)
+      t.ok(await page.locator('.empty').isVisible(), `${path} teaches`)
+      // A replay needs no command: its form stands above.
+      const commands = page.locator('.empty button[data-copy*=" "]')
+      if (path !== '/replays') t.ok(await commands.first().isVisible(), `${path} with a command`)
+      t.strictSame(await findBarriers(page), [], path)
+    }
+    t.strictSame(faults, [])
+  })
 
   t.test('with something on them', async (t) => {
     const paths = await fill(service, receiver.url)
@@ -126,7 +122,7 @@ else {
       async (t) => {
         const { page, faults } = await openWindow(browser, url, { expected })
         await signIn(page, adminKey)
-        for (const path of isLong ? paths : paths.filter((path) => SAMPLE.test(path))) {
+        for (const path of paths) {
           await page.goto(path)
           t.strictSame(await findBarriersOnScreens(page, LOOK), [], path)
           t.not(await page.title(), 'broken', path)
@@ -182,128 +178,122 @@ else {
       t.strictSame(faults, [])
     })
 
-    if (isLong)
-      t.test('by keyboard: a row opens beside its list, which stays where it is', async (t) => {
-        const viewport = { width: 1440, height: 900 }
-        const { page, faults } = await openWindow(browser, url, { viewport })
-        const events = Array.from({ length: 30 }, (_, n) => ({
-          tenant: 'acme',
-          type: `order.number_${n}`,
-          data: { note: 'short' },
-        }))
-        await service.call('POST', '/api/events/batch', { events })
-        await signIn(page, adminKey)
-        await page.goto('/console/events')
-        const height =
-          'document.querySelectorAll(".list tbody tr")[24].getBoundingClientRect().bottom'
-        t.ok((await page.evaluate<number>(height)) <= viewport.height, '25 rows on a screen')
+    t.test('by keyboard: a row opens beside its list, which stays where it is', async (t) => {
+      const viewport = { width: 1440, height: 900 }
+      const { page, faults } = await openWindow(browser, url, { viewport })
+      const events = Array.from({ length: 30 }, (_, n) => ({
+        tenant: 'acme',
+        type: `order.number_${n}`,
+        data: { note: 'short' },
+      }))
+      await service.call('POST', '/api/events/batch', { events })
+      await signIn(page, adminKey)
+      await page.goto('/console/events')
+      const height =
+        'document.querySelectorAll(".list tbody tr")[24].getBoundingClientRect().bottom'
+      t.ok((await page.evaluate<number>(height)) <= viewport.height, '25 rows on a screen')
 
-        await page.keyboard.press('j')
-        await page.keyboard.press('j')
-        const second = page.locator('.list .lead').nth(1)
-        t.equal(
-          await page.evaluate('document.activeElement.textContent'),
-          await second.textContent(),
+      await page.keyboard.press('j')
+      await page.keyboard.press('j')
+      const second = page.locator('.list .lead').nth(1)
+      t.equal(await page.evaluate('document.activeElement.textContent'), await second.textContent())
+      await page.keyboard.press('Enter')
+      const panel = page.getByRole('complementary', { name: 'Details' })
+      await panel.getByRole('heading', { name: (await second.textContent()) ?? '' }).waitFor()
+      t.strictSame(await findBarriers(page), [])
+      await page.keyboard.press('j')
+      const third = (await page.locator('.list .lead').nth(2).textContent()) ?? ''
+      await panel.getByRole('heading', { name: third }).waitFor()
+      await page.reload()
+      await panel.getByRole('heading', { name: third }).waitFor()
+      await page.keyboard.press('Escape')
+      await panel.waitFor({ state: 'detached' })
+      t.equal(await page.evaluate('document.activeElement.textContent'), third, 'focus is back')
+
+      await page.keyboard.press('?')
+      await page.getByRole('heading', { name: 'Keyboard' }).waitFor()
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('/')
+      t.equal(await page.evaluate('document.activeElement.id'), 'search-text')
+      await page.keyboard.press('Escape')
+
+      await page.getByRole('button', { name: 'Columns' }).click()
+      await page.getByLabel('Idempotency key').uncheck()
+      await page.reload()
+      const head = page.getByRole('columnheader', { name: 'Published' })
+      await head.waitFor()
+      t.equal(await page.getByRole('columnheader', { name: 'Idempotency key' }).count(), 0)
+      t.strictSame(faults, [])
+    })
+
+    t.test('filters offer what fits, and are kept as views with their columns', async (t) => {
+      const { page, faults } = await openWindow(browser, url)
+      await signIn(page, adminKey)
+      await page.goto('/console/deliveries')
+      await page.locator('#filter-tenant').pressSequentially('acm')
+      await page
+        .locator('#filter-tenant-suggested option[value=acme]')
+        .waitFor({ state: 'attached' })
+      await page.locator('#filter-tenant').fill('acme')
+      await page.locator('.choices summary', { hasText: 'State' }).click()
+      for (const state of ['Pending', 'On hold']) await page.getByLabel(state).check()
+      t.strictSame(await findBarriers(page), [], 'the choices are open')
+      await page.getByRole('button', { name: 'Apply', exact: true }).click()
+      await page.waitForURL(/tenant=acme.*state=pending.*state=held/)
+      await page.locator('.choices summary', { hasText: 'Pending, On hold' }).click()
+      await page.locator('h1').click()
+      t.equal(await page.locator('.choices[open]').count(), 0, 'a click elsewhere closes them')
+
+      await page.getByRole('columnheader', { name: 'Created' }).getByRole('link').click()
+      await page.waitForURL(/sort=oldest/)
+      await page.getByRole('button', { name: 'Columns' }).click()
+      await page.getByLabel('Finished').check()
+      await page.waitForURL(/columns=/)
+      const address = page.url()
+      await page.keyboard.press('Escape')
+      await page.getByRole('button', { name: 'Views' }).click()
+      await page.getByRole('button', { name: 'Save view' }).click()
+      await page.getByLabel('Name').fill('<b>Acme waits</b>')
+      await page.locator('dialog').getByRole('button', { name: 'Save view' }).click()
+      await page.goto('/console/deliveries')
+      await page.getByRole('button', { name: 'Views' }).click()
+      t.strictSame(await findBarriers(page), [], 'the views are open')
+      await page.getByRole('link', { name: '<b>Acme waits</b>' }).click()
+      await page.waitForURL(address)
+      await page.getByRole('columnheader', { name: 'Finished' }).waitFor()
+
+      const other = await openWindow(browser, url)
+      await signIn(other.page, adminKey)
+      await other.page.goto(address)
+      await other.page.getByRole('columnheader', { name: 'Finished' }).waitFor()
+      await page.getByRole('button', { name: 'Views' }).click()
+      await page.getByRole('button', { name: 'Delete view <b>Acme waits</b>' }).click()
+      await page.reload()
+      await page.getByRole('button', { name: 'Views' }).click()
+      await page.getByRole('link', { name: 'Failed in 24 hours' }).waitFor()
+      t.equal(await page.getByRole('link', { name: '<b>Acme waits</b>' }).count(), 0)
+      t.strictSame([...faults, ...other.faults], [])
+    })
+
+    t.test('buttons that destroy do not look like others', async (t) => {
+      const { page, faults } = await openWindow(browser, url)
+      await signIn(page, adminKey)
+      await page.goto(
+        paths.find((path) => /endpoints\/[^/]+$/.test(path) && !/new/.test(path)) ?? '',
+      )
+      const styleOf = (selector: string, name: string) =>
+        page.evaluate<string>(
+          `getComputedStyle(document.querySelector(${JSON.stringify(selector)})).${name}`,
         )
-        await page.keyboard.press('Enter')
-        const panel = page.getByRole('complementary', { name: 'Details' })
-        await panel.getByRole('heading', { name: (await second.textContent()) ?? '' }).waitFor()
-        t.strictSame(await findBarriers(page), [])
-        await page.keyboard.press('j')
-        const third = (await page.locator('.list .lead').nth(2).textContent()) ?? ''
-        await panel.getByRole('heading', { name: third }).waitFor()
-        await page.reload()
-        await panel.getByRole('heading', { name: third }).waitFor()
-        await page.keyboard.press('Escape')
-        await panel.waitFor({ state: 'detached' })
-        t.equal(await page.evaluate('document.activeElement.textContent'), third, 'focus is back')
-
-        await page.keyboard.press('?')
-        await page.getByRole('heading', { name: 'Keyboard' }).waitFor()
-        await page.keyboard.press('Escape')
-        await page.keyboard.press('/')
-        t.equal(await page.evaluate('document.activeElement.id'), 'search-text')
-        await page.keyboard.press('Escape')
-
-        await page.getByRole('button', { name: 'Columns' }).click()
-        await page.getByLabel('Idempotency key').uncheck()
-        await page.reload()
-        const head = page.getByRole('columnheader', { name: 'Published' })
-        await head.waitFor()
-        t.equal(await page.getByRole('columnheader', { name: 'Idempotency key' }).count(), 0)
-        t.strictSame(faults, [])
-      })
-
-    if (isLong)
-      t.test('filters offer what fits, and are kept as views with their columns', async (t) => {
-        const { page, faults } = await openWindow(browser, url)
-        await signIn(page, adminKey)
-        await page.goto('/console/deliveries')
-        await page.locator('#filter-tenant').pressSequentially('acm')
-        await page
-          .locator('#filter-tenant-suggested option[value=acme]')
-          .waitFor({ state: 'attached' })
-        await page.locator('#filter-tenant').fill('acme')
-        await page.locator('.choices summary', { hasText: 'State' }).click()
-        for (const state of ['Pending', 'On hold']) await page.getByLabel(state).check()
-        t.strictSame(await findBarriers(page), [], 'the choices are open')
-        await page.getByRole('button', { name: 'Apply', exact: true }).click()
-        await page.waitForURL(/tenant=acme.*state=pending.*state=held/)
-        await page.locator('.choices summary', { hasText: 'Pending, On hold' }).click()
-        await page.locator('h1').click()
-        t.equal(await page.locator('.choices[open]').count(), 0, 'a click elsewhere closes them')
-
-        await page.getByRole('columnheader', { name: 'Created' }).getByRole('link').click()
-        await page.waitForURL(/sort=oldest/)
-        await page.getByRole('button', { name: 'Columns' }).click()
-        await page.getByLabel('Finished').check()
-        await page.waitForURL(/columns=/)
-        const address = page.url()
-        await page.keyboard.press('Escape')
-        await page.getByRole('button', { name: 'Views' }).click()
-        await page.getByRole('button', { name: 'Save view' }).click()
-        await page.getByLabel('Name').fill('<b>Acme waits</b>')
-        await page.locator('dialog').getByRole('button', { name: 'Save view' }).click()
-        await page.goto('/console/deliveries')
-        await page.getByRole('button', { name: 'Views' }).click()
-        t.strictSame(await findBarriers(page), [], 'the views are open')
-        await page.getByRole('link', { name: '<b>Acme waits</b>' }).click()
-        await page.waitForURL(address)
-        await page.getByRole('columnheader', { name: 'Finished' }).waitFor()
-
-        const other = await openWindow(browser, url)
-        await signIn(other.page, adminKey)
-        await other.page.goto(address)
-        await other.page.getByRole('columnheader', { name: 'Finished' }).waitFor()
-        await page.getByRole('button', { name: 'Views' }).click()
-        await page.getByRole('button', { name: 'Delete view <b>Acme waits</b>' }).click()
-        await page.reload()
-        await page.getByRole('button', { name: 'Views' }).click()
-        await page.getByRole('link', { name: 'Failed in 24 hours' }).waitFor()
-        t.equal(await page.getByRole('link', { name: '<b>Acme waits</b>' }).count(), 0)
-        t.strictSame([...faults, ...other.faults], [])
-      })
-
-    if (isLong)
-      t.test('buttons that destroy do not look like others', async (t) => {
-        const { page, faults } = await openWindow(browser, url)
-        await signIn(page, adminKey)
-        await page.goto(
-          paths.find((path) => /endpoints\/[^/]+$/.test(path) && !/new/.test(path)) ?? '',
-        )
-        const styleOf = (selector: string, name: string) =>
-          page.evaluate<string>(
-            `getComputedStyle(document.querySelector(${JSON.stringify(selector)})).${name}`,
-          )
-        const plain = 'main .actions form button'
-        t.not(await styleOf('main .actions button.danger', 'color'), await styleOf(plain, 'color'))
-        await page.goto('/console/tenants')
-        t.not(
-          await styleOf('summary.button.primary', 'backgroundColor'),
-          await styleOf('body', 'backgroundColor'),
-        )
-        t.strictSame(faults, [])
-      })
+      const plain = 'main .actions form button'
+      t.not(await styleOf('main .actions button.danger', 'color'), await styleOf(plain, 'color'))
+      await page.goto('/console/tenants')
+      t.not(
+        await styleOf('summary.button.primary', 'backgroundColor'),
+        await styleOf('body', 'backgroundColor'),
+      )
+      t.strictSame(faults, [])
+    })
 
     t.test('a page without script shows and does the same', async (t) => {
       const { page, faults } = await openWindow(browser, url, { javaScriptEnabled: false })
@@ -317,24 +307,23 @@ else {
       t.strictSame(faults, [])
     })
 
-    if (isLong)
-      t.test(
-        'the API reference: on a phone, from this server alone, and only inline styles blocked',
-        async (t) => {
-          const phone = { viewport: { width: 390, height: 844 } }
-          const blocked = [
-            /inline style/,
-            /policy: style-src-(elem|attr) inline/,
-            /policy: script-src eval/,
-          ]
-          const { page, faults } = await openWindow(browser, url, { ...phone, expected: blocked })
-          await page.goto('/docs#tag/events/POST/api/events')
-          await page.getByRole('heading', { name: 'Publish event', exact: true }).first().waitFor()
-          t.equal(await page.evaluate('document.documentElement.scrollWidth'), phone.viewport.width)
-          t.equal(await page.getByRole('button', { name: /test request/i }).count(), 0)
-          t.strictSame(faults, [])
-        },
-      )
+    t.test(
+      'the API reference: on a phone, from this server alone, and only inline styles blocked',
+      async (t) => {
+        const phone = { viewport: { width: 390, height: 844 } }
+        const blocked = [
+          /inline style/,
+          /policy: style-src-(elem|attr) inline/,
+          /policy: script-src eval/,
+        ]
+        const { page, faults } = await openWindow(browser, url, { ...phone, expected: blocked })
+        await page.goto('/docs#tag/events/POST/api/events')
+        await page.getByRole('heading', { name: 'Publish event', exact: true }).first().waitFor()
+        t.equal(await page.evaluate('document.documentElement.scrollWidth'), phone.viewport.width)
+        t.equal(await page.getByRole('button', { name: /test request/i }).count(), 0)
+        t.strictSame(faults, [])
+      },
+    )
 
     t.test('a breach of the policy and a request to elsewhere would be noticed', async (t) => {
       const { page, faults } = await openWindow(browser, url)

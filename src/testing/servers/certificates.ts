@@ -2,7 +2,16 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import tls from 'node:tls'
 import { promisify } from 'node:util'
+import type { TestLifetime } from '../wiring/database.ts'
+
+/** Only these authorities, PEM, are trusted in this process until the test ends. */
+export function trustOnly(t: TestLifetime, authorities: readonly string[]): void {
+  const before = tls.getCACertificates('default')
+  tls.setDefaultCACertificates(authorities)
+  t.teardown(async () => tls.setDefaultCACertificates(before))
+}
 
 /** A private key and its certificate, PEM. */
 export interface Certificate {
@@ -11,7 +20,7 @@ export interface Certificate {
 }
 
 export interface Certificates {
-  /** To be trusted by the test: `tls.setDefaultCACertificates([ca])`. */
+  /** To be trusted by the test: `trustOnly(t, [ca])`. */
   ca: string
   /** For `receiver.test`, `localhost` and 127.0.0.1. */
   valid: Certificate
