@@ -45,10 +45,9 @@ export const STRIKES = {
 export type Kind = keyof typeof STRIKES
 export const KINDS = Object.keys(STRIKES) as Kind[]
 
-async function switchover({ cluster, leader, standbys }: StrikeOptions): Promise<Struck> {
-  const [candidate = leader] = standbys
-  // Patroni refuses while the candidate is a little behind, which it is again and again under load.
-  await until('a switchover', SWITCHOVER_SECONDS_MAX, () => leader.handOver(candidate))
+async function switchover({ cluster, leader }: StrikeOptions): Promise<Struck> {
+  // Patroni refuses while the standbys are a little behind, which they are again and again under load.
+  await until('a switchover', SWITCHOVER_SECONDS_MAX, () => leader.handOver())
   await cluster.leader(leader)
   return {}
 }
