@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { ApiKeyId, PortalLinkId, TenantId } from '../ids.ts'
 import { asActor, currentActor } from '../postgres/actor.ts'
 import type { Scope } from '../postgres/schema.ts'
@@ -38,5 +38,5 @@ export function onBehalfOf<T>(caller: Caller, work: () => T): T {
 
 /** What is stored of a key, and what it is found by. */
 export function hashApiKey(key: string): Buffer {
-  return createHash('sha256').update(key).digest()
+  return hash('sha256', key, 'buffer')
 }

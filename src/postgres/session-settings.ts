@@ -68,7 +68,7 @@ const SOME_VERSIONS_ONLY: Settings = {
  */
 export const READ_ONLY_BY_DEFAULT = `
   pg_catalog.current_setting('default_transaction_read_only')::boolean and exists (
-    select from pg_catalog.pg_settings
+    select from pg_catalog.pg_show_all_settings()
     where name = 'default_transaction_read_only' and source in ('global', 'database', 'user', 'database user'))`
 
 /**

@@ -259,8 +259,8 @@ function refuse(
   if (httpsOnly && url.protocol === 'http:') return NO_HTTPS
   if (signals.some((signal) => signal.aborted)) return INTERRUPTED
   // got would make an authorization header of them, past the endpoint's own headers.
-  url.username = ''
-  url.password = ''
+  if (url.username) url.username = ''
+  if (url.password) url.password = ''
   const literal = vetLiteralHost(url, allow)
   return literal && blockedAddress(literal)
 }
