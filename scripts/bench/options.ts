@@ -1,7 +1,16 @@
 import { parseArgs } from 'node:util'
 
 /** An option with a number is one that takes a number. */
-export type OptionTable = Record<string, { default: number | string; help: string }>
+export type OptionTable = Record<string, Option>
+
+interface Option {
+  default: number | string
+  help: string
+  /** It is a whole number, and not less. */
+  least?: number
+  /** It is a list of these, comma separated. */
+  among?: readonly string[]
+}
 
 export type OptionValues<Table extends OptionTable> = {
   [Name in keyof Table]: Table[Name]['default'] extends number ? number : string
@@ -20,7 +29,7 @@ export function readOptions<Table extends OptionTable>(
     if (given['help']) exitWith(0, describe(table))
     const values = Object.entries(table).map(([name, option]) => [
       name,
-      readValue(name, option.default, given[name] as string | undefined),
+      readValue(name, option, given[name] as string | undefined),
     ])
     return Object.fromEntries(values) as OptionValues<Table>
   } catch (error) {
@@ -34,10 +43,25 @@ function parse(table: OptionTable, args: string[]) {
   return parseArgs({ args, options }).values as Record<string, string | boolean | undefined>
 }
 
-function readValue(name: string, fallback: number | string, given: string | undefined) {
-  if (given === undefined || typeof fallback === 'string') return given ?? fallback
-  const value = Number(given)
-  if (given.trim() === '' || !(value >= 0)) throw new Error(`--${name} takes a number from 0 on`)
+function readValue(name: string, option: Option, given: string | undefined) {
+  if (given === undefined) return option.default
+  return typeof option.default === 'string'
+    ? readText(name, option, given)
+    : readNumber(name, option, given)
+}
+
+function readText(name: string, { among }: Option, given: string): string {
+  const unknown = among && given.split(',').filter((one) => !among.includes(one))
+  if (unknown && unknown.length > 0)
+    throw new Error(`--${name} has no ${unknown.join()}; there are ${among.join()}`)
+  return given
+}
+
+function readNumber(name: string, { least }: Option, given: string): number {
+  const value = given.trim() === '' ? Number.NaN : Number(given)
+  if (least !== undefined && !(Number.isInteger(value) && value >= least))
+    throw new Error(`--${name} takes a whole number from ${least} on`)
+  if (!(value >= 0)) throw new Error(`--${name} takes a number from 0 on`)
   return value
 }
 

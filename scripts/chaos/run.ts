@@ -28,7 +28,7 @@ const given = readOptions({
     default: 20,
     help: 'seconds that one receiver is down in every two minutes; its circuit opens',
   },
-  runners: { default: 3, help: 'how many runners are kept running, at least two' },
+  runners: { default: 3, least: 2, help: 'how many runners are kept running' },
   durable: { default: 1, help: '0 for a Postgres in memory that waits for no disk' },
   drain: {
     default: 240,
@@ -42,8 +42,6 @@ const given = readOptions({
 
 await runProgram(
   async (cleanup) => {
-    if (!Number.isInteger(given.runners) || given.runners < 2)
-      throw new Error('--runners takes a whole number from 2 on')
     const folder = await mkdtemp(join(tmpdir(), 'postrider-chaos-'))
     await chmod(folder, 0o711)
     const startedAt = performance.now()
