@@ -30,5 +30,5 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8080}/ready`).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # By default a busy process on a large machine lets its heap grow to four times what is in use.
-ENTRYPOINT ["node", "--max-semi-space-size=32", "--heap-growing-percent=150", "--no-parallel-scavenge", "dist/src/cli.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=16", "--heap-growing-percent=150", "--no-parallel-scavenge", "dist/src/cli.js"]
 CMD ["api"]
