@@ -110,7 +110,11 @@ function ratios(results: ReadonlyMap<string, Rates[]>) {
 }
 
 const { cases, rounds, scale, ...settings } = readOptions({
-  cases: { default: CASES.join(','), help: 'the first is what the others are compared with' },
+  cases: {
+    default: CASES.join(),
+    among: CASES,
+    help: 'the first is what the others are compared with',
+  },
   scale: {
     default: 1,
     help: 'of a million events, 100,000 waiting, 1,000 endpoints, 10,000 tenants',

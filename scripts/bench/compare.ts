@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import { contest } from './measure/contest.ts'
 import { commitOf, startReport } from './measure/report.ts'
-import { trialsOf } from './measure/trials.ts'
+import { TRIALS, trialsOf } from './measure/trials.ts'
 import { readOptions } from './options.ts'
 import { runProgram } from './program.ts'
 import { postrider } from './systems/postrider-contender.ts'
@@ -19,7 +19,7 @@ const [ref = '', ...args] = process.argv.slice(2)
 const isRef = ref !== '' && !ref.startsWith('-')
 const options = readOptions(
   {
-    trials: { default: 'throughput,latency', help: 'of throughput, latency, slow' },
+    trials: { default: 'throughput,latency', among: TRIALS, help: `of ${TRIALS.join(', ')}` },
     rounds: { default: 3, help: 'of both, in every trial' },
     events: { default: 5000, help: 'of throughput' },
     seconds: { default: 20, help: 'of latency and slow' },

@@ -10,7 +10,7 @@ import type { Figures } from './measure/measure.ts'
 import { drawPlot, type Series } from './measure/plot.ts'
 import { startReport } from './measure/report.ts'
 import { measureAt } from './measure/trials.ts'
-import { numbersOf, readOptions } from './options.ts'
+import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
 import { type Server, startServer } from './systems/server.ts'
 import { startReceiver } from './systems/start-receiver.ts'
@@ -75,7 +75,7 @@ async function writePlots(path: string, measured: readonly (Figures & { rate: nu
 
 if (import.meta.main) {
   const { rates, svg, ...settings } = readOptions({
-    rates: { default: '100', help: 'events a second, comma separated' },
+    rates: { default: [100], help: 'events a second, comma separated' },
     seconds: { default: 20, help: 'at each rate' },
     bytes: { default: 300, help: 'of each payload' },
     svg: { default: '', help: 'path without ending of two plots to write' },
@@ -85,7 +85,7 @@ if (import.meta.main) {
       const server = await startServer(cleanup)
       const report = await startReport('latency', server)
       const measured = []
-      for (const rate of numbersOf(rates)) {
+      for (const rate of rates) {
         const name = `latency_${rate}`.replace('.', '_')
         const asked = { rate, ...settings }
         const figures = await measureLatency(cleanup, { server, name }, asked)

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
 
-/** An option with a number is one that takes a number. */
+/** An option with a number is one that takes a number, with a list of numbers such a list. */
 export type OptionTable = Record<string, Option>
 
 interface Option {
-  default: number | string
+  default: number | string | readonly number[]
   help: string
   /** It is a whole number, and not less. */
   least?: number
@@ -13,7 +13,11 @@ interface Option {
 }
 
 export type OptionValues<Table extends OptionTable> = {
-  [Name in keyof Table]: Table[Name]['default'] extends number ? number : string
+  [Name in keyof Table]: Table[Name]['default'] extends number
+    ? number
+    : Table[Name]['default'] extends string
+      ? string
+      : readonly number[]
 }
 
 /**
@@ -45,9 +49,10 @@ function parse(table: OptionTable, args: string[]) {
 
 function readValue(name: string, option: Option, given: string | undefined) {
   if (given === undefined) return option.default
-  return typeof option.default === 'string'
-    ? readText(name, option, given)
-    : readNumber(name, option, given)
+  if (typeof option.default === 'string') return readText(name, option, given)
+  return typeof option.default === 'number'
+    ? readNumber(name, option, given)
+    : readNumbers(name, given)
 }
 
 function readText(name: string, { among }: Option, given: string): string {
@@ -65,22 +70,22 @@ function readNumber(name: string, { least }: Option, given: string): number {
   return value
 }
 
+function readNumbers(name: string, given: string): number[] {
+  const numbers = given.split(',').map(Number)
+  if (numbers.some((number) => !(number > 0)))
+    throw new Error(`--${name} takes numbers above 0, like 1,2,4`)
+  return numbers
+}
+
 function describe(table: OptionTable): string {
-  const lines = Object.entries(table).map(
-    ([name, option]) =>
-      `  --${name.padEnd(14)} ${option.help} (default: ${option.default || 'none'})`,
-  )
+  const lines = Object.entries(table).map(([name, option]) => {
+    const least = option.least === undefined ? '' : `at least ${option.least}; `
+    return `  --${name.padEnd(14)} ${option.help} (${least}default: ${option.default || 'none'})`
+  })
   return ['options:', ...lines].join('\n')
 }
 
 function exitWith(code: number, text: string): never {
   console.error(text)
   process.exit(code)
-}
-
-/** `1,2,4` as numbers. */
-export function numbersOf(list: string): number[] {
-  const numbers = list.split(',').map(Number)
-  if (numbers.some((number) => !(number > 0))) throw new Error(`"${list}" is not like 1,2,4`)
-  return numbers
 }

@@ -9,7 +9,7 @@
 
 import { contest } from './measure/contest.ts'
 import { startReport } from './measure/report.ts'
-import { trialsOf } from './measure/trials.ts'
+import { TRIALS, trialsOf } from './measure/trials.ts'
 import { readOptions } from './options.ts'
 import { runProgram } from './program.ts'
 import { peer } from './systems/peer.ts'
@@ -18,7 +18,7 @@ import { startServer } from './systems/server.ts'
 
 const options = readOptions({
   peers: { default: '', help: 'folders, comma separated' },
-  trials: { default: 'throughput,latency,slow', help: 'which of these' },
+  trials: { default: TRIALS.join(), among: TRIALS, help: 'which of these' },
   rounds: { default: 3, help: 'of every system in every trial' },
   events: { default: 5000, help: 'of throughput' },
   seconds: { default: 20, help: 'of latency and slow' },

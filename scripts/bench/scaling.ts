@@ -13,7 +13,7 @@ import { startProgress } from './measure/progress.ts'
 import { startReport } from './measure/report.ts'
 import { round } from './measure/statistics.ts'
 import { cpuMsPerEvent, usageOf } from './measure/usage.ts'
-import { numbersOf, readOptions } from './options.ts'
+import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
 import { type Server, startServer } from './systems/server.ts'
 import { createDatabaseClient, publishMany } from './systems/sql.ts'
@@ -88,7 +88,7 @@ if (import.meta.main) {
     rounds,
     ...settings
   } = readOptions({
-    runners: { default: '1,2,4', help: 'numbers of runners to compare' },
+    runners: { default: [1, 2, 4], help: 'numbers of runners to compare' },
     delay: { default: 20, help: 'milliseconds until the receiver answers' },
     concurrency: { default: 10, help: 'RUNNER_CONCURRENCY of each' },
     events: { default: 4000, help: 'stored before the runners start' },
@@ -100,7 +100,7 @@ if (import.meta.main) {
       const server = await startServer(cleanup)
       const report = await startReport('scaling', server)
       for (let round = 1; round <= rounds; round++) {
-        const order = round % 2 === 1 ? numbersOf(counts) : numbersOf(counts).toReversed()
+        const order = round % 2 === 1 ? counts : counts.toReversed()
         for (const runners of order) {
           const asked = { runners, ...settings }
           const name = `scaling_${runners}_${round}`

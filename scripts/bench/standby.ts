@@ -11,7 +11,7 @@ import type pg from 'pg'
 import { commitOf, startReport } from './measure/report.ts'
 import { median, round } from './measure/statistics.ts'
 import { measureAt } from './measure/trials.ts'
-import { numbersOf, readOptions } from './options.ts'
+import { readOptions } from './options.ts'
 import { type Cleanup, runProgram } from './program.ts'
 import { type Server, startServer } from './systems/server.ts'
 import { createDatabaseClient } from './systems/sql.ts'
@@ -134,7 +134,7 @@ const [ref = '', ...args] = process.argv.slice(2)
 const isRef = ref !== '' && !ref.startsWith('-')
 const options = readOptions(
   {
-    clients: { default: '8,32,64', help: 'sessions that publish, comma separated' },
+    clients: { default: [8, 32, 64], help: 'sessions that publish, comma separated' },
     seconds: { default: 10, help: 'of each measurement' },
     rounds: { default: 1, help: 'of everything, in reversed order each time' },
     rate: { default: 100, help: 'events a second of publish to receive; 0 leaves it out' },
@@ -177,7 +177,7 @@ await runProgram(
       }
     }
     async function producers(order: Side[]) {
-      for (const clients of numbersOf(options.clients)) {
+      for (const clients of options.clients) {
         for (const side of order) {
           const figures = await measureProducers(cleanup, server, side, { ...options, clients })
           report({ what: 'producers in SQL', side: side.side, clients, ...figures }, options)
@@ -194,7 +194,7 @@ await runProgram(
 function ratiosOf(perSide: Record<string, number[]>): Record<string, number> {
   const of = (key: string) => median(perSide[key] ?? [])
   return Object.fromEntries(
-    numbersOf(options.clients).map((clients) => [
+    options.clients.map((clients) => [
       clients,
       round(of(`now ${clients}`) / of(`before ${clients}`)),
     ]),

@@ -228,11 +228,7 @@ function untilWhole(nodes: Node[], seconds: number) {
     const named = (wanted: (member: Member) => boolean) =>
       nodes.filter(({ name }) => members.some((member) => member.name === name && wanted(member)))
     const [primary] = named(isLeader)
-    const standbys = [
-      ...named(isSynchronous),
-      ...named((member) => !isLeader(member) && !isSynchronous(member)),
-    ]
-    return primary && { leader: primary, standbys }
+    return primary && { leader: primary, standbys: named((member) => !isLeader(member)) }
   })
 }
 

@@ -16,7 +16,6 @@ const CANCEL_PAUSE_MS = 50
 export interface StrikeOptions {
   cluster: Cluster
   leader: Node
-  /** The first of them is one that commits wait for. */
   standbys: Node[]
   /** For how long no standby is there, in seconds. */
   awaySeconds: number
